@@ -1,0 +1,94 @@
+/**
+ * Builds a byte string front to back: the mirror image of reader.ts, in a buffer that grows by
+ * doubling. `bytes()` returns a view that is valid until the next write.
+ */
+
+/** Appends numbers and byte strings. */
+export class ByteWriter {
+  #buffer: Uint8Array;
+  #view: DataView;
+  #length = 0;
+
+  /** @param capacity bytes to reserve at first. */
+  constructor(capacity = 256) {
+    this.#buffer = new Uint8Array(capacity);
+    this.#view = new DataView(this.#buffer.buffer);
+  }
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Forgets everything written, and keeps the buffer. */
+  clear(): void {
+    this.#length = 0;
+  }
+
+  /** Makes room for `length` bytes and returns where they go. */
+  #reserve(length: number): number {
+    const start = this.#length;
+    const end = start + length;
+    if (end > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(end, this.#buffer.length * 2));
+      grown.set(this.#buffer.subarray(0, start));
+      this.#buffer = grown;
+      this.#view = new DataView(grown.buffer);
+    }
+    this.#length = end;
+    return start;
+  }
+
+  /** One byte. */
+  u8(value: number): void {
+    this.#view.setUint8(this.#reserve(1), value);
+  }
+
+  /** Two bytes, little-endian. */
+  u16(value: number): void {
+    this.#view.setUint16(this.#reserve(2), value, true);
+  }
+
+  /** Four bytes, little-endian. */
+  u32(value: number): void {
+    this.#view.setUint32(this.#reserve(4), value, true);
+  }
+
+  /** Eight bytes, little-endian. */
+  u64(value: number): void {
+    this.#view.setBigUint64(this.#reserve(8), BigInt(value), true);
+  }
+
+  /** An unsigned LEB128 number below 2^53. */
+  varint(value: number): void {
+    let rest = value;
+    while (rest >= 0x80) {
+      // Arithmetic instead of shifts: numbers reach 2^53, shifts stop at 2^32.
+      this.u8((rest % 128) + 128);
+      rest = Math.floor(rest / 128);
+    }
+    this.u8(rest);
+  }
+
+  /** Bytes as they are. */
+  raw(bytes: Uint8Array): void {
+    const start = this.#reserve(bytes.length);
+    this.#buffer.set(bytes, start);
+  }
+
+  /** A varint length, then the bytes. */
+  byteString(bytes: Uint8Array): void {
+    this.varint(bytes.length);
+    this.raw(bytes);
+  }
+
+  /** A byte string of UTF-8. */
+  text(value: string): void {
+    this.byteString(new TextEncoder().encode(value));
+  }
+
+  /** What was written, as a view that the next write may invalidate. */
+  bytes(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+}
