@@ -1,9 +1,10 @@
-import { defineConfig } from 'vitest/config';
+/** The default run: everything but the long campaigns, which vitest.slow.config.ts runs. */
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-export default defineConfig({
-  // `source` makes the package's own imports and exports resolve to src instead of dist.
-  resolve: { conditions: ['source'] },
-  ssr: { resolve: { conditions: ['source', 'node', 'default'] } },
+const config: ViteUserConfig = defineConfig({
+  // `@criu-timeline/source` makes the package's own imports and exports resolve to src instead of dist.
+  resolve: { conditions: ['@criu-timeline/source'] },
+  ssr: { resolve: { conditions: ['@criu-timeline/source', 'node', 'default'] } },
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.slow.test.ts'],
@@ -14,3 +15,5 @@ export default defineConfig({
     maxWorkers: 2,
   },
 });
+
+export default config;

@@ -69,9 +69,14 @@ export class ByteReader {
     return this.#view.getUint32(this.#take(4), true);
   }
 
+  /** Eight bytes, little-endian. */
+  bigU64(): bigint {
+    return this.#view.getBigUint64(this.#take(8), true);
+  }
+
   /** Eight bytes, little-endian; must fit 2^53. */
   u64(): number {
-    const value = this.#view.getBigUint64(this.#take(8), true);
+    const value = this.bigU64();
     if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw this.fail(`number ${value} is too large`);
     return Number(value);
   }

@@ -25,7 +25,7 @@ export class ByteWriter {
     this.#length = 0;
   }
 
-  /** Makes room for `length` bytes and returns where they go. */
+  /** Makes room for `length` bytes, perhaps in a new buffer and view; returns where they go. */
   #reserve(length: number): number {
     const start = this.#length;
     const end = start + length;
@@ -41,22 +41,26 @@ export class ByteWriter {
 
   /** One byte. */
   u8(value: number): void {
-    this.#view.setUint8(this.#reserve(1), value);
+    const start = this.#reserve(1);
+    this.#view.setUint8(start, value);
   }
 
   /** Two bytes, little-endian. */
   u16(value: number): void {
-    this.#view.setUint16(this.#reserve(2), value, true);
+    const start = this.#reserve(2);
+    this.#view.setUint16(start, value, true);
   }
 
   /** Four bytes, little-endian. */
   u32(value: number): void {
-    this.#view.setUint32(this.#reserve(4), value, true);
+    const start = this.#reserve(4);
+    this.#view.setUint32(start, value, true);
   }
 
   /** Eight bytes, little-endian. */
-  u64(value: number): void {
-    this.#view.setBigUint64(this.#reserve(8), BigInt(value), true);
+  u64(value: number | bigint): void {
+    const start = this.#reserve(8);
+    this.#view.setBigUint64(start, BigInt(value), true);
   }
 
   /** An unsigned LEB128 number below 2^53. */

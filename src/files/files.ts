@@ -51,6 +51,8 @@ export interface Files {
   link(from: FilePath, to: FilePath): void;
   unlink(path: FilePath): void;
   rmdir(path: FilePath): void;
+  /** Makes a new directory with mode 0700 for temporary files and returns its path. */
+  makeTemporaryDirectory(prefix: string): string;
   /** Removes a file or a whole tree, without following links; nothing there is no error. */
   removeTree(path: string): void;
   readlink(path: FilePath): Buffer;

@@ -1,5 +1,7 @@
 /** The door as Node.js opens it: thin bindings to node:fs, with nothing decided here. */
 import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fsExtra from 'fs-extra';
 import type { FileFacts, FileKind, FilePath, Files, OpenMode } from './files.ts';
 
@@ -30,6 +32,7 @@ export const nodeFiles: Files = {
   link: (from, to) => fs.linkSync(from, to),
   unlink: (path) => fs.unlinkSync(path),
   rmdir: (path) => fs.rmdirSync(path),
+  makeTemporaryDirectory: (prefix) => fs.mkdtempSync(join(tmpdir(), prefix)),
   removeTree: (path) => fsExtra.removeSync(path),
   readlink: (path: FilePath) => fs.readlinkSync(path, { encoding: 'buffer' }),
   realpath: (path) => fs.realpathSync(path),

@@ -37,7 +37,8 @@ export function readWhole(
   const fd = files.open(path, 'read');
   try {
     const { kind, sizeBytes } = files.stat(fd);
-    if (kind !== 'file') throw new StoreError(code, `not a regular file but a ${kind}`, { file: path });
+    if (kind !== 'file')
+      throw new StoreError(code, `not a regular file but a ${kind}`, { file: path });
     if (sizeBytes > maximumBytes) {
       const message = `${sizeBytes} bytes long, at most ${maximumBytes} are allowed`;
       throw new StoreError(code, message, { file: path });

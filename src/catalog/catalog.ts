@@ -1,0 +1,335 @@
+/**
+ * The catalog: the SQLite database that says which timelines, snapshots, segments and packs exist.
+ * Its commit is the only commit point of the store; the only SQL of the library is in this room.
+ *
+ * Reading is synchronous and needs no lock (WAL). Writing waits at most 5 ms in the calling thread
+ * and tries again asynchronously. Every row that decides what exists is checked when it is read.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import Database from 'better-sqlite3';
+import { sameBytes } from '../bytes/hex.ts';
+import { StoreError, storageError } from '../errors.ts';
+import { isBusy } from './lease.ts';
+import { checkRow, rowChecksum, type PackRow, type SegmentRow, type SnapshotRow } from './rows.ts';
+import { MIGRATIONS } from './schema.ts';
+import { SnapshotTable, type SnapshotToAdd } from './snapshot-table.ts';
+
+/** What one capture adds, in one transaction. */
+export interface CaptureToCommit {
+  readonly pack: { readonly name: string; readonly sizeBytes: number };
+  /** The segment that the pack holds; undefined when the capture added no page. */
+  readonly segment: { readonly identity: Uint8Array; readonly pages: number } | undefined;
+  readonly snapshot: SnapshotToAdd;
+}
+
+/** How much there is. */
+export interface CatalogTotals {
+  readonly timelines: number;
+  readonly snapshots: number;
+  readonly removedSnapshots: number;
+  readonly packs: number;
+  readonly packBytes: number;
+  readonly pages: number;
+  readonly logicalBytes: number;
+  readonly generation: number;
+}
+
+/** Milliseconds that SQLite may wait for a lock inside one call. */
+const BUSY_TIMEOUT_MS = 5;
+const RETRY_MS = 5;
+/** Below 3.51.3, SQLite may corrupt a WAL database with several connections ("WAL-reset bug"). */
+const MINIMUM_SQLITE = 3_051_003;
+
+/** An open catalog. */
+export class Catalog {
+  readonly #database: Database.Database;
+  readonly #file: string;
+  readonly #snapshots: SnapshotTable;
+
+  /** The table of snapshots. */
+  get snapshots(): SnapshotTable {
+    return this.#snapshots;
+  }
+
+  private constructor(database: Database.Database, file: string) {
+    this.#database = database;
+    this.#file = file;
+    this.#snapshots = new SnapshotTable(database, file);
+  }
+
+  /**
+   * Opens the catalog in `file`, which must exist (an empty file becomes a new catalog).
+   *
+   * @param storeId of format.json: the catalog must belong to it.
+   * @throws StoreError CORRUPT, UNSUPPORTED_VERSION, STORAGE, ABORTED.
+   */
+  static async open(file: string, storeId: Uint8Array, signal?: AbortSignal): Promise<Catalog> {
+    const database = openDatabase(file);
+    try {
+      await retryWhileBusy(signal, () => database.pragma('journal_mode = WAL'));
+      database.pragma('synchronous = FULL');
+      database.pragma('foreign_keys = ON');
+      await retryWhileBusy(signal, () => migrate(database, file, storeId));
+      const catalog = new Catalog(database, file);
+      catalog.#checkStoreId(storeId);
+      return catalog;
+    } catch (error) {
+      database.close();
+      throw meaningOf(error, file);
+    }
+  }
+
+  #checkStoreId(storeId: Uint8Array): void {
+    const row = this.#storeRow();
+    if (!sameBytes(row.store_id, storeId)) {
+      throw new StoreError('CORRUPT', 'the catalog belongs to another store', { file: this.#file });
+    }
+  }
+
+  #storeRow(): StoreColumns {
+    const row = this.#get<StoreColumns>('SELECT * FROM store WHERE id = 1');
+    if (row === undefined) {
+      throw new StoreError('CORRUPT', 'the catalog does not say whose it is', { file: this.#file });
+    }
+    checkRow(this.#file, 'store', 1, [row.store_id, row.generation], row.checksum);
+    return row;
+  }
+
+  /** Raised whenever slots are condemned; work of an older generation may still use them. */
+  get generation(): number {
+    return this.#storeRow().generation;
+  }
+
+  /** Runs `action` in a transaction that may write, waiting for other processes. */
+  async #write<T>(signal: AbortSignal | undefined, action: () => T): Promise<T> {
+    try {
+      return await retryWhileBusy(signal, () => this.#database.transaction(action).immediate());
+    } catch (error) {
+      throw meaningOf(error, this.#file);
+    }
+  }
+
+  #get<Row>(sql: string, ...values: unknown[]): Row | undefined {
+    return this.#database.prepare<unknown[], Row>(sql).get(...values);
+  }
+
+  #all<Row>(sql: string, ...values: unknown[]): Row[] {
+    return this.#database.prepare<unknown[], Row>(sql).all(...values);
+  }
+
+  #run(sql: string, ...values: unknown[]): number {
+    return Number(this.#database.prepare(sql).run(...values).lastInsertRowid);
+  }
+
+  /** Names of all timelines, sorted. */
+  timelineNames(): string[] {
+    return this.#all<TimelineColumns>('SELECT * FROM timelines ORDER BY name').map((row) => {
+      checkRow(this.#file, 'timelines', row.number, [row.number, row.name], row.checksum);
+      return row.name;
+    });
+  }
+
+  /** Packs with a number above `after`, the oldest first. */
+  packs(after = 0): PackRow[] {
+    const sql = 'SELECT * FROM packs WHERE number > ? ORDER BY number';
+    return this.#all<PackColumns>(sql, after).map((row) => {
+      const { number, name, size_bytes: sizeBytes, generation } = row;
+      checkRow(this.#file, 'packs', number, [number, name, sizeBytes, generation], row.checksum);
+      return { number, name, sizeBytes };
+    });
+  }
+
+  /** Segments with a number above `after`, the oldest first. */
+  segments(after = 0): SegmentRow[] {
+    const sql = `SELECT segments.*, packs.name AS pack_name
+      FROM segments JOIN packs ON packs.number = segments.pack
+      WHERE segments.number > ? ORDER BY segments.number`;
+    return this.#all<SegmentColumns>(sql, after).map((row) => {
+      const { number, identity, pack, local, pages, pack_name: packName } = row;
+      const columns = [number, identity, pack, local, pages];
+      checkRow(this.#file, 'segments', number, columns, row.checksum);
+      return { number, identity, packName, local };
+    });
+  }
+
+  /** The one commit of a capture: after it, the snapshot exists; before it, it does not. */
+  async commitCapture(capture: CaptureToCommit, signal?: AbortSignal): Promise<SnapshotRow> {
+    return await this.#write(signal, () => {
+      const pack = this.#addPack(capture.pack);
+      if (capture.segment !== undefined) this.#addSegment(pack, capture.segment);
+      const timeline = this.#timelineNumber(capture.snapshot.timelineName);
+      return this.#snapshots.add(timeline, pack, capture.snapshot);
+    });
+  }
+
+  #addPack(pack: CaptureToCommit['pack']): number {
+    const number = this.#nextNumber('packs');
+    const columns = [number, pack.name, pack.sizeBytes, this.generation];
+    const checksum = rowChecksum('packs', columns);
+    this.#run('INSERT INTO packs VALUES (?, ?, ?, ?, ?)', ...columns, checksum);
+    return number;
+  }
+
+  #addSegment(pack: number, segment: NonNullable<CaptureToCommit['segment']>): void {
+    const columns = [this.#nextNumber('segments'), segment.identity, pack, 0, segment.pages];
+    const checksum = rowChecksum('segments', columns);
+    this.#run('INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)', ...columns, checksum);
+  }
+
+  /** The number of a timeline, which this makes if it is new. */
+  #timelineNumber(name: string): number {
+    const sql = 'SELECT number FROM timelines WHERE name = ?';
+    const known = this.#get<{ number: number }>(sql, name);
+    if (known !== undefined) return known.number;
+    const number = this.#nextNumber('timelines');
+    const checksum = rowChecksum('timelines', [number, name]);
+    this.#run('INSERT INTO timelines VALUES (?, ?, ?)', number, name, checksum);
+    return number;
+  }
+
+  #nextNumber(table: 'packs' | 'segments' | 'timelines'): number {
+    const sql = `SELECT coalesce(max(number), 0) + 1 AS next FROM ${table}`;
+    return (this.#get<{ next: number }>(sql) as { next: number }).next;
+  }
+
+  /** Marks a snapshot as removed, or takes the mark back. */
+  async setRemoved(id: string, removed: boolean, signal?: AbortSignal): Promise<SnapshotRow> {
+    return await this.#write(signal, () => this.#snapshots.setRemoved(id, removed));
+  }
+
+  /** Records that a lease is held, by whom, and the generation its work began in. */
+  async putLease(name: string, processId: number): Promise<void> {
+    await this.#write(undefined, () =>
+      this.#run('INSERT OR REPLACE INTO leases VALUES (?, ?, ?)', name, this.generation, processId),
+    );
+  }
+
+  /** Forgets a lease that nobody holds any more. */
+  async deleteLease(name: string): Promise<void> {
+    await this.#write(undefined, () => this.#run('DELETE FROM leases WHERE name = ?', name));
+  }
+
+  /** The process that registered a lease, for messages. */
+  leaseProcess(name: string): number | undefined {
+    const sql = 'SELECT process FROM leases WHERE name = ?';
+    return this.#get<{ process: number }>(sql, name)?.process;
+  }
+
+  /** How much there is. */
+  totals(): CatalogTotals {
+    const sql = `SELECT
+      (SELECT count(*) FROM timelines) AS timelines,
+      (SELECT count(*) FROM snapshots WHERE removed = 0) AS snapshots,
+      (SELECT count(*) FROM snapshots WHERE removed = 1) AS removedSnapshots,
+      (SELECT count(*) FROM packs) AS packs,
+      (SELECT coalesce(sum(size_bytes), 0) FROM packs) AS packBytes,
+      (SELECT coalesce(sum(pages), 0) FROM segments) AS pages,
+      (SELECT coalesce(sum(logical_bytes), 0) FROM snapshots WHERE removed = 0) AS logicalBytes,
+      (SELECT generation FROM store) AS generation`;
+    return this.#get<CatalogTotals>(sql) as CatalogTotals;
+  }
+
+  /** @throws StoreError CORRUPT when SQLite finds its own file damaged. */
+  check(): void {
+    const [first] = this.#database.pragma('integrity_check(1)') as { integrity_check: string }[];
+    if (first?.integrity_check === 'ok') return;
+    const message = `SQLite finds damage: ${first?.integrity_check}`;
+    throw new StoreError('CORRUPT', message, { file: this.#file });
+  }
+
+  /** Closes the database. */
+  close(): void {
+    this.#database.close();
+  }
+}
+
+interface StoreColumns {
+  store_id: Uint8Array;
+  generation: number;
+  checksum: Uint8Array;
+}
+
+interface TimelineColumns {
+  number: number;
+  name: string;
+  checksum: Uint8Array;
+}
+
+interface PackColumns {
+  number: number;
+  name: string;
+  size_bytes: number;
+  generation: number;
+  checksum: Uint8Array;
+}
+
+interface SegmentColumns {
+  number: number;
+  identity: Uint8Array;
+  pack: number;
+  local: number;
+  pages: number;
+  pack_name: string;
+  checksum: Uint8Array;
+}
+
+function openDatabase(file: string): Database.Database {
+  let database: Database.Database;
+  try {
+    database = new Database(file, { timeout: BUSY_TIMEOUT_MS, fileMustExist: true });
+  } catch (error) {
+    throw meaningOf(error, file);
+  }
+  const version = database.prepare('SELECT sqlite_version()').pluck().get() as string;
+  if (versionNumber(version) < MINIMUM_SQLITE) {
+    database.close();
+    const message = `SQLite ${version} is too old: 3.51.3 is the first without the WAL-reset bug`;
+    throw new StoreError('UNSUPPORTED_VERSION', message, { file });
+  }
+  return database;
+}
+
+function versionNumber(version: string): number {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
+  return major * 1_000_000 + minor * 1_000 + patch;
+}
+
+/** Brings the schema to this version; a new catalog also learns whose it is. */
+function migrate(database: Database.Database, file: string, storeId: Uint8Array): void {
+  const versionOf = () => database.pragma('user_version', { simple: true }) as number;
+  if (versionOf() === MIGRATIONS.length) return;
+  database
+    .transaction(() => {
+      const version = versionOf();
+      if (version > MIGRATIONS.length) {
+        throw new StoreError('UNSUPPORTED_VERSION', `catalog version ${version}`, { file });
+      }
+      for (const migration of MIGRATIONS.slice(version)) database.exec(migration);
+      database.pragma(`user_version = ${MIGRATIONS.length}`);
+      if (version > 0) return;
+      const checksum = rowChecksum('store', [storeId, 0]);
+      database.prepare('INSERT INTO store VALUES (1, ?, 0, ?)').run(storeId, checksum);
+    })
+    .immediate();
+}
+
+/** Calls `action` until no other process is in its way, or the signal fires. */
+async function retryWhileBusy<T>(signal: AbortSignal | undefined, action: () => T): Promise<T> {
+  for (;;) {
+    signal?.throwIfAborted();
+    try {
+      return action();
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      await delay(RETRY_MS, undefined, signal === undefined ? {} : { signal });
+    }
+  }
+}
+
+/** Turns an error of SQLite into one of ours: damage is CORRUPT, the rest STORAGE. */
+function meaningOf(cause: unknown, file: string): unknown {
+  if (!(cause instanceof Database.SqliteError)) return cause;
+  const isDamage = /^SQLITE_(CORRUPT|NOTADB)/.test(cause.code);
+  if (!isDamage) return storageError('use the catalog', file, cause);
+  return new StoreError('CORRUPT', `damaged catalog: ${cause.message}`, { file, cause });
+}

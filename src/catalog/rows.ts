@@ -1,0 +1,90 @@
+/**
+ * Rows of the catalog as the rest of the library sees them, and the checksum that each one
+ * carries: the first 8 bytes of the SHA-256 of its table's name and all its columns in order, each
+ * as a type byte, a varint length and its bytes (numbers as decimal text).
+ */
+import { sha256 } from '#digest';
+import { sameBytes } from '../bytes/hex.ts';
+import { ByteWriter } from '../bytes/writer.ts';
+import { StoreError } from '../errors.ts';
+import type { SnapshotKind } from '../manifest/manifest.ts';
+
+/** A pack that the store holds. */
+export interface PackRow {
+  readonly number: number;
+  readonly name: string;
+  readonly sizeBytes: number;
+}
+
+/** A segment and where it is. */
+export interface SegmentRow {
+  readonly number: number;
+  readonly identity: Uint8Array;
+  readonly packName: string;
+  /** The segment's local number in the pack. */
+  readonly local: number;
+}
+
+/** A snapshot, without its pages and its files. */
+export interface SnapshotRow {
+  readonly number: number;
+  readonly id: string;
+  readonly timelineName: string;
+  readonly sequence: number;
+  readonly kind: SnapshotKind;
+  readonly takenAtMs: number;
+  readonly digest: Uint8Array;
+  readonly parentId: string | undefined;
+  readonly parentDigest: Uint8Array | undefined;
+  readonly criuRunId: string | undefined;
+  readonly labels: readonly (readonly [string, string])[];
+  readonly logicalBytes: number;
+  readonly logicalPages: number;
+  readonly newPages: number;
+  readonly storedBytes: number;
+  readonly packName: string;
+  readonly manifestDigest: Uint8Array;
+  readonly revision: number;
+  readonly removed: boolean;
+}
+
+/** A value of a column. */
+export type ColumnValue = string | number | Uint8Array | null;
+
+const CHECKSUM_BYTES = 8;
+const TYPE = { null: 0, number: 1, text: 2, blob: 3 } as const;
+
+/** The checksum of a row. */
+export function rowChecksum(table: string, columns: readonly ColumnValue[]): Uint8Array {
+  const writer = new ByteWriter(512);
+  writer.text(table);
+  for (const value of columns) writeColumn(writer, value);
+  return sha256(writer.bytes()).slice(0, CHECKSUM_BYTES);
+}
+
+function writeColumn(writer: ByteWriter, value: ColumnValue): void {
+  if (value === null) {
+    writer.u8(TYPE.null);
+  } else if (typeof value === 'number') {
+    writer.u8(TYPE.number);
+    writer.text(String(value));
+  } else if (typeof value === 'string') {
+    writer.u8(TYPE.text);
+    writer.text(value);
+  } else {
+    writer.u8(TYPE.blob);
+    writer.byteString(value);
+  }
+}
+
+/** @throws StoreError CORRUPT when a row is not what was written. */
+export function checkRow(
+  catalog: string,
+  table: string,
+  key: string | number,
+  columns: readonly ColumnValue[],
+  checksum: Uint8Array,
+): void {
+  if (sameBytes(rowChecksum(table, columns), checksum)) return;
+  throw new StoreError('CORRUPT', `damaged row ${key} of table ${table}`, { file: catalog });
+}

@@ -1,0 +1,73 @@
+/**
+ * The tables of the catalog, as a list of migrations: version n of the schema is what the first n
+ * of them make. They are never edited once released, only added to; `PRAGMA user_version` counts.
+ *
+ * Rows that decide what exists carry a checksum over all their columns (rows.ts), because SQLite's
+ * own pages carry none.
+ */
+
+/** Statements that take a catalog from version i to i + 1. */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE store (
+    id            INTEGER PRIMARY KEY CHECK (id = 1),
+    store_id      BLOB    NOT NULL,      -- 16 random bytes, the same as in format.json
+    generation    INTEGER NOT NULL,      -- raised when slots are condemned
+    checksum      BLOB    NOT NULL
+  ) STRICT;
+
+  CREATE TABLE timelines (
+    number        INTEGER PRIMARY KEY,
+    name          TEXT    NOT NULL UNIQUE,
+    checksum      BLOB    NOT NULL
+  ) STRICT;
+
+  CREATE TABLE packs (
+    number        INTEGER PRIMARY KEY,
+    name          TEXT    NOT NULL UNIQUE,  -- SHA-256 of its bytes, in hex
+    size_bytes    INTEGER NOT NULL,
+    generation    INTEGER NOT NULL,      -- of the store when the pack was committed
+    checksum      BLOB    NOT NULL
+  ) STRICT;
+
+  CREATE TABLE segments (
+    number        INTEGER PRIMARY KEY,   -- the small number; nothing outside the catalog uses it
+    identity      BLOB    NOT NULL UNIQUE,  -- 16 random bytes
+    pack          INTEGER NOT NULL REFERENCES packs (number),
+    local         INTEGER NOT NULL,      -- its number in that pack's footer
+    pages         INTEGER NOT NULL,
+    checksum      BLOB    NOT NULL
+  ) STRICT;
+
+  CREATE TABLE snapshots (
+    number          INTEGER PRIMARY KEY,
+    id              TEXT    NOT NULL UNIQUE,
+    timeline        INTEGER NOT NULL REFERENCES timelines (number),
+    sequence        INTEGER NOT NULL,
+    kind            TEXT    NOT NULL,
+    taken_at_ms     INTEGER NOT NULL,
+    digest          BLOB    NOT NULL,
+    parent_id       TEXT,                -- stays when the parent is gone
+    parent_digest   BLOB,
+    criu_run_id     TEXT,
+    labels          TEXT    NOT NULL,    -- JSON: [[key, value], …], keys ascending
+    logical_bytes   INTEGER NOT NULL,
+    logical_pages   INTEGER NOT NULL,
+    new_pages       INTEGER NOT NULL,
+    stored_bytes    INTEGER NOT NULL,
+    pack            INTEGER NOT NULL REFERENCES packs (number),
+    manifest_digest BLOB    NOT NULL,
+    revision        INTEGER NOT NULL,
+    removed         INTEGER NOT NULL,    -- 1: marked, and gone with the next collection
+    checksum        BLOB    NOT NULL,
+    UNIQUE (timeline, sequence)
+  ) STRICT;
+  CREATE INDEX snapshots_by_time ON snapshots (timeline, taken_at_ms, sequence);
+
+  CREATE TABLE leases (
+    name          TEXT    PRIMARY KEY,   -- of the file in leases/, whose lock is the claim itself
+    generation    INTEGER NOT NULL,      -- of the store when its current work began
+    process       INTEGER NOT NULL       -- for messages only
+  ) STRICT;
+  `,
+];

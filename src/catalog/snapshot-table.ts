@@ -1,0 +1,175 @@
+/**
+ * The table of snapshots: adding, finding, marking. Part of the catalog; each row is checked
+ * against its checksum whenever it is read. Ids and names are resolved by the store, not here.
+ */
+import type Database from 'better-sqlite3';
+import { StoreError } from '../errors.ts';
+import { checkRow, rowChecksum, type ColumnValue, type SnapshotRow } from './rows.ts';
+
+/** A snapshot that a capture adds. */
+export type SnapshotToAdd = Omit<SnapshotRow, 'number' | 'packName' | 'removed'>;
+
+const SELECT = `SELECT snapshots.*, timelines.name AS timeline_name, packs.name AS pack_name
+  FROM snapshots
+  JOIN timelines ON timelines.number = snapshots.timeline
+  JOIN packs ON packs.number = snapshots.pack`;
+const COLUMNS = [
+  'number',
+  'id',
+  'timeline',
+  'sequence',
+  'kind',
+  'taken_at_ms',
+  'digest',
+  'parent_id',
+  'parent_digest',
+  'criu_run_id',
+  'labels',
+  'logical_bytes',
+  'logical_pages',
+  'new_pages',
+  'stored_bytes',
+  'pack',
+  'manifest_digest',
+  'revision',
+  'removed',
+] as const;
+
+type Columns = Record<(typeof COLUMNS)[number] | 'timeline_name' | 'pack_name', ColumnValue> & {
+  checksum: Uint8Array;
+};
+
+/** Reads and writes rows of snapshots. */
+export class SnapshotTable {
+  readonly #database: Database.Database;
+  readonly #file: string;
+
+  /** @internal The catalog makes it. */
+  constructor(database: Database.Database, file: string) {
+    this.#database = database;
+    this.#file = file;
+  }
+
+  #select(where: string, ...values: ColumnValue[]): SnapshotRow[] {
+    const rows = this.#database.prepare<unknown[], Columns>(`${SELECT} ${where}`).all(...values);
+    return rows.map((row) => this.#decode(row));
+  }
+
+  #decode(row: Columns): SnapshotRow {
+    const columns = COLUMNS.map((name) => row[name]);
+    checkRow(this.#file, 'snapshots', String(row.id), columns, row.checksum);
+    return {
+      number: row.number as number,
+      id: row.id as string,
+      timelineName: row.timeline_name as string,
+      sequence: row.sequence as number,
+      kind: row.kind as SnapshotRow['kind'],
+      takenAtMs: row.taken_at_ms as number,
+      digest: row.digest as Uint8Array,
+      parentId: (row.parent_id as string | null) ?? undefined,
+      parentDigest: (row.parent_digest as Uint8Array | null) ?? undefined,
+      criuRunId: (row.criu_run_id as string | null) ?? undefined,
+      labels: JSON.parse(row.labels as string) as SnapshotRow['labels'],
+      logicalBytes: row.logical_bytes as number,
+      logicalPages: row.logical_pages as number,
+      newPages: row.new_pages as number,
+      storedBytes: row.stored_bytes as number,
+      packName: row.pack_name as string,
+      manifestDigest: row.manifest_digest as Uint8Array,
+      revision: row.revision as number,
+      removed: row.removed === 1,
+    };
+  }
+
+  /** Snapshots of a timeline by sequence, without the removed ones. */
+  ofTimeline(name: string): SnapshotRow[] {
+    return this.#select('WHERE timelines.name = ? AND removed = 0 ORDER BY sequence', name);
+  }
+
+  /** Every snapshot, the removed ones too, in the order they were added. */
+  all(): SnapshotRow[] {
+    return this.#select('ORDER BY snapshots.number');
+  }
+
+  /** The newest restorable snapshot of a timeline, by sequence. */
+  latest(name: string): SnapshotRow | undefined {
+    const where = `WHERE timelines.name = ? AND removed = 0 AND kind = 'restorable'
+      ORDER BY sequence DESC LIMIT 1`;
+    return this.#select(where, name)[0];
+  }
+
+  /** The restorable snapshot with the greatest time not after `takenAtMs`, ties by sequence. */
+  at(name: string, takenAtMs: number): SnapshotRow | undefined {
+    const where = `WHERE timelines.name = ? AND removed = 0 AND kind = 'restorable'
+      AND taken_at_ms <= ? ORDER BY taken_at_ms DESC, sequence DESC LIMIT 1`;
+    return this.#select(where, name, takenAtMs)[0];
+  }
+
+  /** The snapshot at a position of a timeline, removed or not. */
+  bySequence(name: string, sequence: number): SnapshotRow | undefined {
+    return this.#select('WHERE timelines.name = ? AND sequence = ?', name, sequence)[0];
+  }
+
+  /** Snapshots whose ids start with `prefix` (upper case), removed or not; at most `limit`. */
+  byIdPrefix(prefix: string, limit: number): SnapshotRow[] {
+    // '~' is above every character of an id: a range, so that the index on id serves.
+    const where = 'WHERE id >= ? AND id < ? ORDER BY id LIMIT ?';
+    return this.#select(where, prefix, `${prefix}~`, limit);
+  }
+
+  /** The last snapshot of a timeline of any kind, removed or not: it fixes the next sequence. */
+  last(name: string): SnapshotRow | undefined {
+    return this.#select('WHERE timelines.name = ? ORDER BY sequence DESC LIMIT 1', name)[0];
+  }
+
+  /** @internal Adds a row inside the catalog's transaction. */
+  add(timeline: number, pack: number, snapshot: SnapshotToAdd): SnapshotRow {
+    const next = 'SELECT coalesce(max(number), 0) + 1 FROM snapshots';
+    const number = this.#database.prepare(next).pluck().get() as number;
+    const columns: ColumnValue[] = [
+      number,
+      snapshot.id,
+      timeline,
+      snapshot.sequence,
+      snapshot.kind,
+      snapshot.takenAtMs,
+      snapshot.digest,
+      snapshot.parentId ?? null,
+      snapshot.parentDigest ?? null,
+      snapshot.criuRunId ?? null,
+      JSON.stringify(snapshot.labels),
+      snapshot.logicalBytes,
+      snapshot.logicalPages,
+      snapshot.newPages,
+      snapshot.storedBytes,
+      pack,
+      snapshot.manifestDigest,
+      snapshot.revision,
+      0,
+    ];
+    const marks = columns.map(() => '?').join(', ');
+    const insert = this.#database.prepare(`INSERT INTO snapshots VALUES (${marks}, ?)`);
+    insert.run(...columns, rowChecksum('snapshots', columns));
+    return this.#get(snapshot.id);
+  }
+
+  #get(id: string): SnapshotRow {
+    const [row] = this.#select('WHERE id = ?', id);
+    if (row === undefined) throw new StoreError('NOT_FOUND', 'no such snapshot', { snapshot: id });
+    return row;
+  }
+
+  /** @internal Sets or clears the mark inside the catalog's transaction. */
+  setRemoved(id: string, removed: boolean): SnapshotRow {
+    this.#get(id);
+    const read = this.#database.prepare<unknown[], Columns>('SELECT * FROM snapshots WHERE id = ?');
+    const row = { ...(read.get(id) as Columns), removed: removed ? 1 : 0 };
+    const checksum = rowChecksum(
+      'snapshots',
+      COLUMNS.map((name) => row[name]),
+    );
+    const update = 'UPDATE snapshots SET removed = ?, checksum = ? WHERE id = ?';
+    this.#database.prepare(update).run(row.removed, checksum, id);
+    return this.#get(id);
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * One directory of a chain, checked by itself: what it is, and which pagemap has its pages where.
+ *
+ * Everything here is decided from names, facts and small images before any page is read. Page
+ * sizes and parents are the business of page-size.ts and chain.ts; a pagemap is decoded here with
+ * the smallest page size, which finds everything but an overlap or misalignment of larger pages.
+ */
+import {
+  type CriuMessage,
+  decodeMessage,
+  decodePagemap,
+  type ImagePiece,
+  isRawName,
+  needsParent,
+  type PageBytes,
+  type Pagemap,
+  presentPages,
+  recogniseImage,
+  splitImage,
+} from '../criu/index.ts';
+import { StoreError } from '../errors.ts';
+import type { Files } from '../files/files.ts';
+import { type ImageLimits, INVENTORY_BYTES_MAX } from './limits.ts';
+import {
+  listDirectory,
+  type ListedItem,
+  type Listing,
+  readListed,
+  type SeenDirectory,
+  shownPath,
+} from './listing.ts';
+
+/** A pagemap and the pages file it names. */
+export interface LevelSpace {
+  /** `pagemap-123` */
+  readonly name: string;
+  readonly pagemapFile: ListedItem;
+  /** Undefined only when the pagemap has no entries. */
+  readonly pagesFile: ListedItem | undefined;
+  readonly pagesId: number;
+  /** Pages in the pages file, by the pagemap, in pages of the dump's page size. */
+  readonly presentPages: number;
+  readonly needsParent: boolean;
+}
+
+/** One directory of a chain. */
+export interface Level {
+  readonly path: string;
+  readonly listing: Listing;
+  readonly inventory: CriuMessage;
+  /** The `parent` link, if there is one. */
+  readonly parentLink: ListedItem | undefined;
+  readonly spaces: ReadonlyMap<string, LevelSpace>;
+}
+
+/** Where and how a level is read. */
+export interface LevelContext {
+  readonly files: Files;
+  readonly limits: ImageLimits;
+}
+
+/** Reads one directory, without its pages. */
+export function readLevel(context: LevelContext, directory: SeenDirectory): Level {
+  const path = directory.path.toString();
+  const listing = listDirectory(context.files, directory, context.limits);
+  const top = new Map<string, ListedItem>();
+  for (const item of listing.items) {
+    if (item.directory === directory) top.set(item.baseName.toString('latin1'), item);
+  }
+  const parentLink = top.get('parent');
+  checkKinds(listing, parentLink);
+  const inventory = readInventory(context.files, path, top.get('inventory.img'));
+  refuseLegacyImages(context.files, top);
+  return { path, listing, inventory, parentLink, spaces: readSpaces(context, top) };
+}
+
+function checkKinds(listing: Listing, parentLink: ListedItem | undefined): void {
+  for (const item of listing.items) {
+    const { kind } = item.facts;
+    if (item === parentLink ? kind === 'link' : kind === 'file' || kind === 'directory') continue;
+    const what = kind === 'other' ? 'a fifo, socket or device' : kind === 'link' ? 'a link' : kind;
+    const message =
+      item === parentLink
+        ? `parent is not a symbolic link but ${what}`
+        : `neither a file nor a directory but ${what}`;
+    throw new StoreError('INVALID_IMAGE', message, { file: shownPath(item) });
+  }
+}
+
+function readInventory(files: Files, path: string, item: ListedItem | undefined): CriuMessage {
+  if (item === undefined) {
+    throw new StoreError('INVALID_IMAGE', 'not an image directory: no inventory.img', {
+      file: path,
+    });
+  }
+  const file = shownPath(item);
+  if (item.facts.sizeBytes > INVENTORY_BYTES_MAX) throw tooLarge(item, INVENTORY_BYTES_MAX);
+  const { kind, pieces } = splitImage(readListed(files, item, INVENTORY_BYTES_MAX), file);
+  const entry: ImagePiece | undefined = pieces[0];
+  if (kind.format !== 'inventory' || entry === undefined) {
+    throw new StoreError('INVALID_IMAGE', 'not an inventory', { file, offset: 0 });
+  }
+  const inventory = decodeMessage('inventory_entry', entry.bytes, { file, offset: entry.offset });
+  checkVersion(Number(inventory['img_version']), file);
+  return inventory;
+}
+
+function checkVersion(version: number, file: string): void {
+  if (version === 0 || version === 2) return;
+  const what =
+    version === 1
+      ? 'images of the format before CRIU 1.6'
+      : `images of version ${version}: compressed pages, or a newer CRIU`;
+  throw new StoreError('UNSUPPORTED_IMAGE', what, { file });
+}
+
+function refuseLegacyImages(files: Files, top: ReadonlyMap<string, ListedItem>): void {
+  for (const [name, item] of top) {
+    if (!name.endsWith('.img') || item.facts.kind !== 'file' || isRawName(name)) continue;
+    const kind = recogniseImage(readListed(files, item, 8), name);
+    if (kind.format !== 'legacy') continue;
+    const message = `an image (${kind.type}) of the format before CRIU 1.6`;
+    throw new StoreError('UNSUPPORTED_IMAGE', message, { file: shownPath(item) });
+  }
+}
+
+const PAGEMAP_NAME = /^(pagemap-(?:shmem-)?[0-9]+)\.img$/;
+
+function readSpaces(
+  context: LevelContext,
+  top: ReadonlyMap<string, ListedItem>,
+): ReadonlyMap<string, LevelSpace> {
+  const spaces = new Map<string, LevelSpace>();
+  const pagemapOfPages = new Map<number, string>();
+  for (const [fileName, item] of top) {
+    const name = PAGEMAP_NAME.exec(fileName)?.[1];
+    if (name === undefined || item.facts.kind !== 'file') continue;
+    const space = readSpace(context, { top, name, item });
+    const other = pagemapOfPages.get(space.pagesId);
+    if (other !== undefined) throw sharedPages(item, space.pagesId, other);
+    pagemapOfPages.set(space.pagesId, name);
+    spaces.set(name, space);
+  }
+  return spaces;
+}
+
+function readSpace(
+  context: LevelContext,
+  from: { top: ReadonlyMap<string, ListedItem>; name: string; item: ListedItem },
+): LevelSpace {
+  const { top, name, item } = from;
+  const pagemap = readPagemap(context, item);
+  const { pagesId } = pagemap;
+  const pagesName = `pages-${pagesId}.img`;
+  const found = top.get(pagesName);
+  const pagesFile = found?.facts.kind === 'file' ? found : undefined;
+  if (pagesFile === undefined && pagemap.starts.length > 0) {
+    const message = `${pagesName}, which ${name}.img names, is missing`;
+    throw new StoreError('INVALID_IMAGE', message, { file: shownPath(item) });
+  }
+  return {
+    name,
+    pagemapFile: item,
+    pagesFile,
+    pagesId,
+    presentPages: presentPages(pagemap),
+    needsParent: needsParent(pagemap),
+  };
+}
+
+/** Reads and decodes a pagemap image. */
+export function readPagemap(
+  { files, limits }: LevelContext,
+  item: ListedItem,
+  pageBytes?: PageBytes,
+): Pagemap {
+  if (item.facts.sizeBytes > limits.pagemapBytes) throw tooLarge(item, limits.pagemapBytes);
+  const bytes = readListed(files, item, limits.pagemapBytes);
+  return decodePagemap(bytes, { file: shownPath(item), pageBytes });
+}
+
+function tooLarge(item: ListedItem, maximum: number): StoreError {
+  const message = `${item.facts.sizeBytes} bytes long, at most ${maximum} are supported`;
+  return new StoreError('UNSUPPORTED_IMAGE', message, { file: shownPath(item) });
+}
+
+function sharedPages(item: ListedItem, pagesId: number, other: string): StoreError {
+  const message = `pages-${pagesId}.img belongs to ${other}.img as well: a mix of two dumps`;
+  return new StoreError('INVALID_IMAGE', message, { file: shownPath(item) });
+}

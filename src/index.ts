@@ -1,0 +1,13 @@
+/** The public surface of criu-timeline: named re-exports only. */
+export { StoreError, type ErrorPlace, type StoreErrorCode } from './errors.ts';
+export type { FileFacts, FileKind, FilePath, Files, OpenMode } from './files/files.ts';
+export type { SnapshotKind } from './manifest/manifest.ts';
+export type { ProcessDescription } from './criu/index.ts';
+export type { CaptureSource } from './store/capture.ts';
+export type { OperationOptions, Progress } from './store/context.ts';
+export type { ImageDescription, SnapshotDescription } from './store/describe.ts';
+export type { RestoreOptions } from './store/restore.ts';
+export { Snapshot, type SnapshotSizes } from './store/snapshot.ts';
+export { SnapshotStore, type OpenOptions, type StoreStatistics } from './store/store.ts';
+export { Timeline } from './store/timeline.ts';
+export type { VerifyLevel, VerifyOptions, VerifyProblem, VerifyReport } from './store/verify.ts';

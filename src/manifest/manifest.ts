@@ -1,0 +1,263 @@
+/**
+ * The manifest: all of a snapshot but its pages. Pure encoder and decoder; one byte string has one
+ * meaning, and a decoder consumes it exactly or throws.
+ *
+ * ```
+ * version u8 = 1 | snapshot id 16 | revision varint | kind u8 (1 restorable, 2 pre-dump)
+ * timeline text | sequence varint | time: sign u8 (1 before 1970), milliseconds varint
+ * label count varint, then key text, value text of each, keys ascending by their bytes
+ * parent u8 (0 none, 1 there): snapshot id 16, snapshot digest 32
+ * CRIU run id text (empty: none) | dump uptime: u8 (0 none, 1 there), microseconds u64
+ * page bytes of the dump varint | mode of the image directory varint
+ * segment count varint, then the 16-byte identities of the segments that recipes refer to, by
+ *   local number: a manifest can move to another pack as it is
+ * new page count varint
+ * entry count varint, then each, names ascending by their bytes:
+ *   kind u8 (1 directory, 2 file, 3 file that holds the pages of a memory space)
+ *   mode varint | name bytes (with length)
+ *   kinds 2, 3: size varint | leaves (32 bytes each, as many as the size asks for)
+ *               | recipe bytes (with length)
+ *   kind 3:     space name text | run count varint | for each run: gap varint, pages varint
+ * ```
+ *
+ * A gap is the distance in pages from the end of the run before (from 0 for the first). A text is
+ * UTF-8 with a varint length.
+ */
+import { DIGEST_BYTES } from '#digest';
+import { ID_BYTES } from '../bytes/id.ts';
+import { PAGE_BYTES, pagesOf } from '../bytes/page.ts';
+import { ByteReader } from '../bytes/reader.ts';
+import { ByteWriter } from '../bytes/writer.ts';
+import { StoreError } from '../errors.ts';
+import { leafCount } from './leaves.ts';
+
+/** Whether a snapshot can be restored, or only be the parent of one that can. */
+export type SnapshotKind = 'restorable' | 'pre-dump';
+
+/** Where the pages of a memory space lie: runs of pages, ascending. */
+export interface AddressMap {
+  /** Name of the space: `pagemap-<pid>` or `pagemap-shmem-<id>`. */
+  readonly name: string;
+  /** First address of each run, divided by 4096. */
+  readonly runStart: Float64Array;
+  /** Pages of each run. */
+  readonly runLength: Float64Array;
+}
+
+/** The content of a file: its length, its leaves, its recipe. */
+export interface Content {
+  readonly sizeBytes: number;
+  /** 32 bytes for each 512 pages. */
+  readonly leaves: Uint8Array;
+  /** See recipe.ts. */
+  readonly recipe: Uint8Array;
+  /** For the pages of a memory space: where they lie. */
+  readonly addresses?: AddressMap | undefined;
+}
+
+/** A file or directory of the image directory. */
+export interface ManifestEntry {
+  /** Raw bytes, relative, parts separated by '/'. */
+  readonly name: Uint8Array;
+  /** Permission bits. */
+  readonly mode: number;
+  /** Undefined for a directory. */
+  readonly content: Content | undefined;
+}
+
+/** The parent of a snapshot: its id, and its digest, which stays when it is removed. */
+export interface ParentReference {
+  readonly id: Uint8Array;
+  readonly digest: Uint8Array;
+}
+
+/** All of a snapshot but its pages. */
+export interface Manifest {
+  readonly snapshotId: Uint8Array;
+  /** Grows when the same snapshot is described anew. */
+  readonly revision: number;
+  readonly kind: SnapshotKind;
+  readonly timeline: string;
+  /** Position in the timeline, from 1. */
+  readonly sequence: number;
+  /** Milliseconds since 1970. */
+  readonly takenAtMs: number;
+  /** Keys ascending by their UTF-8 bytes. */
+  readonly labels: readonly (readonly [key: string, value: string])[];
+  readonly parent: ParentReference | undefined;
+  readonly criuRunId: string | undefined;
+  readonly dumpUptimeUs: bigint | undefined;
+  /** Bytes of a page of the dump: 4096, 16384 or 65536. */
+  readonly dumpPageBytes: number;
+  /** Permission bits of the image directory itself. */
+  readonly directoryMode: number;
+  /** Identities of the segments that recipes refer to, by local number. */
+  readonly segments: readonly Uint8Array[];
+  /** Pages that this capture added to the store. */
+  readonly newPages: number;
+  readonly entries: readonly ManifestEntry[];
+}
+
+const VERSION = 1;
+const MAX_TEXT_BYTES = 4096;
+const MAX_NAME_BYTES = 4096;
+/** Labels a snapshot may carry. */
+export const MAX_LABELS = 1000;
+const ENTRY = { directory: 1, file: 2, memory: 3 } as const;
+const KINDS: readonly SnapshotKind[] = ['restorable', 'pre-dump'];
+
+/** The manifest's bytes. */
+export function encodeManifest(manifest: Manifest): Uint8Array {
+  const writer = new ByteWriter(4096);
+  encodeHead(writer, manifest);
+  writer.varint(manifest.segments.length);
+  for (const identity of manifest.segments) writer.raw(identity);
+  writer.varint(manifest.newPages);
+  writer.varint(manifest.entries.length);
+  for (const entry of manifest.entries) encodeEntry(writer, entry);
+  return writer.bytes();
+}
+
+function encodeHead(writer: ByteWriter, manifest: Manifest): void {
+  writer.u8(VERSION);
+  writer.raw(manifest.snapshotId);
+  writer.varint(manifest.revision);
+  writer.u8(KINDS.indexOf(manifest.kind) + 1);
+  writer.text(manifest.timeline);
+  writer.varint(manifest.sequence);
+  writer.u8(manifest.takenAtMs < 0 ? 1 : 0);
+  writer.varint(Math.abs(manifest.takenAtMs));
+  writer.varint(manifest.labels.length);
+  for (const [key, value] of manifest.labels) {
+    writer.text(key);
+    writer.text(value);
+  }
+  writer.u8(manifest.parent === undefined ? 0 : 1);
+  if (manifest.parent !== undefined) {
+    writer.raw(manifest.parent.id);
+    writer.raw(manifest.parent.digest);
+  }
+  writer.text(manifest.criuRunId ?? '');
+  writer.u8(manifest.dumpUptimeUs === undefined ? 0 : 1);
+  if (manifest.dumpUptimeUs !== undefined) writer.u64(manifest.dumpUptimeUs);
+  writer.varint(manifest.dumpPageBytes);
+  writer.varint(manifest.directoryMode);
+}
+
+function encodeEntry(writer: ByteWriter, entry: ManifestEntry): void {
+  const { content } = entry;
+  const memory = content?.addresses === undefined ? ENTRY.file : ENTRY.memory;
+  writer.u8(content === undefined ? ENTRY.directory : memory);
+  writer.varint(entry.mode);
+  writer.byteString(entry.name);
+  if (content === undefined) return;
+  writer.varint(content.sizeBytes);
+  writer.raw(content.leaves);
+  writer.byteString(content.recipe);
+  if (content.addresses !== undefined) encodeAddresses(writer, content.addresses);
+}
+
+function encodeAddresses(writer: ByteWriter, addresses: AddressMap): void {
+  writer.text(addresses.name);
+  writer.varint(addresses.runStart.length);
+  let end = 0;
+  for (let i = 0; i < addresses.runStart.length; i++) {
+    const start = addresses.runStart[i] as number;
+    const length = addresses.runLength[i] as number;
+    writer.varint(start - end);
+    writer.varint(length);
+    end = start + length;
+  }
+}
+
+/** @throws StoreError CORRUPT, UNSUPPORTED_VERSION. */
+export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
+  const reader = new ByteReader(bytes, { code: 'CORRUPT', file });
+  const version = reader.u8();
+  if (version !== VERSION) {
+    throw new StoreError('UNSUPPORTED_VERSION', `manifest version ${version}`, { file });
+  }
+  const head = decodeHead(reader);
+  const segmentCount = reader.count(reader.remaining / 16, 'segments');
+  const segments = Array.from({ length: segmentCount }, () => reader.bytes(16));
+  const newPages = reader.varint();
+  const entryCount = reader.count(reader.remaining, 'entries');
+  const entries: ManifestEntry[] = [];
+  for (let i = 0; i < entryCount; i++) entries.push(decodeEntry(reader));
+  reader.end();
+  return { ...head, segments, newPages, entries };
+}
+
+function decodeHead(reader: ByteReader): Omit<Manifest, 'segments' | 'newPages' | 'entries'> {
+  const snapshotId = reader.bytes(ID_BYTES);
+  const revision = reader.varint();
+  const kind = KINDS[reader.u8() - 1];
+  if (kind === undefined) throw reader.fail('unknown kind of snapshot');
+  const timeline = reader.text(MAX_TEXT_BYTES, 'timeline');
+  const sequence = reader.varint();
+  const sign = reader.u8() === 1 ? -1 : 1;
+  const takenAtMs = sign * reader.varint();
+  const labelCount = reader.count(MAX_LABELS, 'labels');
+  const labels = Array.from({ length: labelCount }, () => decodeLabel(reader));
+  const parent = reader.u8() === 0 ? undefined : decodeParent(reader);
+  const criuRunId = reader.text(MAX_TEXT_BYTES, 'CRIU run id') || undefined;
+  const dumpUptimeUs = reader.u8() === 0 ? undefined : reader.bigU64();
+  const dumpPageBytes = reader.varint();
+  const directoryMode = reader.varint();
+  return {
+    snapshotId,
+    revision,
+    kind,
+    timeline,
+    sequence,
+    takenAtMs,
+    labels,
+    parent,
+    criuRunId,
+    dumpUptimeUs,
+    dumpPageBytes,
+    directoryMode,
+  };
+}
+
+function decodeLabel(reader: ByteReader): readonly [string, string] {
+  return [reader.text(MAX_TEXT_BYTES, 'label'), reader.text(MAX_TEXT_BYTES, 'label')];
+}
+
+function decodeParent(reader: ByteReader): ParentReference {
+  return { id: reader.bytes(ID_BYTES), digest: reader.bytes(DIGEST_BYTES) };
+}
+
+function decodeEntry(reader: ByteReader): ManifestEntry {
+  const kind = reader.u8();
+  const mode = reader.varint();
+  const name = reader.byteString(MAX_NAME_BYTES, 'name');
+  if (kind === ENTRY.directory) return { name, mode, content: undefined };
+  if (kind !== ENTRY.file && kind !== ENTRY.memory) throw reader.fail(`entry of kind ${kind}`);
+  const sizeBytes = reader.varint();
+  const pageCount = pagesOf(sizeBytes);
+  const leaves = reader.bytes(leafCount(pageCount) * DIGEST_BYTES);
+  const recipe = reader.byteString(reader.remaining, 'recipe');
+  if (kind === ENTRY.file) return { name, mode, content: { sizeBytes, leaves, recipe } };
+  const addresses = decodeAddresses(reader, sizeBytes / PAGE_BYTES);
+  return { name, mode, content: { sizeBytes, leaves, recipe, addresses } };
+}
+
+function decodeAddresses(reader: ByteReader, pageCount: number): AddressMap {
+  const name = reader.text(MAX_TEXT_BYTES, 'space name');
+  const runs = reader.count(reader.remaining / 2, 'runs');
+  const runStart = new Float64Array(runs);
+  const runLength = new Float64Array(runs);
+  let end = 0;
+  let pages = 0;
+  for (let i = 0; i < runs; i++) {
+    const start = end + reader.varint();
+    const length = reader.varint();
+    runStart[i] = start;
+    runLength[i] = length;
+    end = start + length;
+    pages += length;
+  }
+  if (pages !== pageCount) throw reader.fail('address runs hold other pages than the space');
+  return { name, runStart, runLength };
+}

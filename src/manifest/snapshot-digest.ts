@@ -1,0 +1,50 @@
+/**
+ * The digest of a snapshot: SHA-256 over its logical content in a canonical form. It survives any
+ * rewriting of recipes and packs, and holds the parent's digest, so that nobody can change the
+ * past of a timeline without changing the digest of its newest snapshot.
+ *
+ * ```
+ * "criu-timeline snapshot 1\n"
+ * kind u8 | time as in the manifest | label count varint, then key text, value text of each
+ * parent's digest (32 bytes, zero without a parent) | CRIU run id text | page bytes varint
+ * mode of the directory varint | entry count varint, then each, names ascending by their bytes:
+ *   kind u8 (1 directory, 2 file) | mode varint | name bytes (with length)
+ *   files: size varint | root 32
+ * ```
+ *
+ * Where memory lies is part of it through the content of the pagemap images.
+ */
+import { DIGEST_BYTES, sha256 } from '#digest';
+import { ByteWriter } from '../bytes/writer.ts';
+import { rootOf } from './leaves.ts';
+import type { Manifest } from './manifest.ts';
+
+const DOMAIN = new TextEncoder().encode('criu-timeline snapshot 1\n');
+
+/** Computes the digest from a manifest. */
+export function snapshotDigest(manifest: Manifest): Uint8Array {
+  const writer = new ByteWriter(4096);
+  writer.raw(DOMAIN);
+  writer.u8(manifest.kind === 'restorable' ? 1 : 2);
+  writer.u8(manifest.takenAtMs < 0 ? 1 : 0);
+  writer.varint(Math.abs(manifest.takenAtMs));
+  writer.varint(manifest.labels.length);
+  for (const [key, value] of manifest.labels) {
+    writer.text(key);
+    writer.text(value);
+  }
+  writer.raw(manifest.parent?.digest ?? new Uint8Array(DIGEST_BYTES));
+  writer.text(manifest.criuRunId ?? '');
+  writer.varint(manifest.dumpPageBytes);
+  writer.varint(manifest.directoryMode);
+  writer.varint(manifest.entries.length);
+  for (const { name, mode, content } of manifest.entries) {
+    writer.u8(content === undefined ? 1 : 2);
+    writer.varint(mode);
+    writer.byteString(name);
+    if (content === undefined) continue;
+    writer.varint(content.sizeBytes);
+    writer.raw(rootOf(content.sizeBytes, content.leaves));
+  }
+  return sha256(writer.bytes());
+}

@@ -1,0 +1,93 @@
+/**
+ * The packs of a store, opened on demand by name. Footers and frame tables stay in memory for the
+ * packs used most recently; descriptors come from a bounded pool.
+ */
+import type { Zstd } from '../bytes/zstd.ts';
+import { storageError, StoreError } from '../errors.ts';
+import { DescriptorPool } from '../files/descriptor-pool.ts';
+import type { Files } from '../files/files.ts';
+import { isMissing, readUpTo } from '../files/transfer.ts';
+import { PackReader, type Source } from './reader.ts';
+
+/** Packs whose footers stay in memory: 64 tables of a 1 GiB capture take 12 MB. */
+const MAX_READERS = 256;
+const MAX_DESCRIPTORS = 64;
+
+/** Opens packs by name and keeps the recent ones. */
+export class PackSet {
+  readonly #files: Files;
+  readonly #zstd: Zstd;
+  readonly #pathOf: (name: string) => string;
+  readonly #descriptors: DescriptorPool;
+  readonly #readers = new Map<string, PackReader>();
+
+  /** @param pathOf the path of a pack, by its name. */
+  constructor(files: Files, zstd: Zstd, pathOf: (name: string) => string) {
+    this.#files = files;
+    this.#zstd = zstd;
+    this.#pathOf = pathOf;
+    this.#descriptors = new DescriptorPool(files, MAX_DESCRIPTORS);
+  }
+
+  /** @throws StoreError CORRUPT when the pack is missing or damaged. */
+  reader(name: string): PackReader {
+    const known = this.#readers.get(name);
+    if (known !== undefined) return known;
+    if (this.#readers.size >= MAX_READERS) this.#forgetOldest();
+    const reader = openPack(this.#files, this.#descriptors, this.#zstd, this.#pathOf(name));
+    this.#readers.set(name, reader);
+    return reader;
+  }
+
+  #forgetOldest(): void {
+    for (const name of this.#readers.keys()) {
+      this.#readers.delete(name);
+      return;
+    }
+  }
+
+  /** Forgets a pack that is taken away. */
+  forget(name: string): void {
+    this.#readers.delete(name);
+    this.#descriptors.forget(this.#pathOf(name));
+  }
+
+  /** Closes all descriptors. */
+  close(): void {
+    this.#readers.clear();
+    this.#descriptors.close();
+  }
+}
+
+/** Opens one pack by its path; its descriptor belongs to the pool. */
+export function openPack(
+  files: Files,
+  descriptors: DescriptorPool,
+  zstd: Zstd,
+  file: string,
+): PackReader {
+  return new PackReader(fileSource(files, descriptors, file), zstd);
+}
+
+function fileSource(files: Files, descriptors: DescriptorPool, file: string): Source {
+  const { sizeBytes } = attempt(file, () => files.stat(descriptors.use(file)));
+  return {
+    file,
+    sizeBytes,
+    read: (target, offset) => {
+      const count = attempt(file, () => readUpTo(files, descriptors.use(file), target, offset));
+      if (count < target.length) {
+        throw new StoreError('CORRUPT', 'pack is too short', { file, offset: offset + count });
+      }
+    },
+  };
+}
+
+function attempt<T>(file: string, action: () => T): T {
+  try {
+    return action();
+  } catch (cause) {
+    if (isMissing(cause)) throw new StoreError('CORRUPT', 'pack is missing', { file, cause });
+    throw storageError('read pack', file, cause);
+  }
+}

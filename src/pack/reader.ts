@@ -1,0 +1,257 @@
+/**
+ * Reads a pack: its footer at opening, everything else on demand, each block against its checksum.
+ *
+ * Frame tables are kept once read (0.7 bytes a page); frames and manifests are not, that is the
+ * caller's cache. Nothing here trusts a length before it is checked against the pack's size.
+ */
+import { DIGEST_BYTES, sha256, startSha256 } from '#digest';
+import { sameBytes, toHex } from '../bytes/hex.ts';
+import { PAGE_BYTES } from '../bytes/page.ts';
+import type { Zstd } from '../bytes/zstd.ts';
+import { StoreError } from '../errors.ts';
+import {
+  decodeFooter,
+  type BlockPlace,
+  type Footer,
+  type FrameTablePlace,
+  type ManifestPartPlace,
+} from './footer.ts';
+import {
+  BLOCK,
+  BLOCK_HEADER_BYTES,
+  checkPackHeader,
+  CODEC,
+  decodeBlock,
+  decodeTrailer,
+  FRAME_PAGES,
+  MAX_BLOCK_RAW_BYTES,
+  PACK_HEADER_BYTES,
+  TRAILER_BYTES,
+} from './format.ts';
+import { decodeFrameTable, type FrameTable } from './frame-table.ts';
+
+/** Where a pack's bytes come from. */
+export interface Source {
+  /** For errors. */
+  readonly file: string;
+  readonly sizeBytes: number;
+  /** Fills `target` from `offset`, or throws. */
+  read(target: Uint8Array, offset: number): void;
+}
+
+/** A slot, found: the table that lists its frame, and the line there. */
+export interface SlotPlace {
+  readonly table: FrameTable;
+  readonly index: number;
+}
+
+/** The longest manifest that is read into memory. */
+const MAX_MANIFEST_BYTES = 1024 * 1024 * 1024;
+const HASH_SLICE_BYTES = 1024 * 1024;
+
+/** An open pack. */
+export class PackReader {
+  /** The directory of the pack. */
+  readonly footer: Footer;
+  readonly #source: Source;
+  readonly #zstd: Zstd;
+  readonly #tablePlaces: readonly FrameTablePlace[];
+  readonly #tables = new Map<FrameTablePlace, FrameTable>();
+  readonly #block = new Uint8Array(BLOCK_HEADER_BYTES + FRAME_PAGES * PAGE_BYTES);
+
+  /** @throws StoreError CORRUPT, UNSUPPORTED_VERSION. */
+  constructor(source: Source, zstd: Zstd) {
+    this.#source = source;
+    this.#zstd = zstd;
+    this.footer = this.#readFooter();
+    this.#tablePlaces = this.footer.entries.filter((entry) => entry.type === 'frameTable');
+  }
+
+  #readFooter(): Footer {
+    const { sizeBytes, file } = this.#source;
+    if (sizeBytes < PACK_HEADER_BYTES + TRAILER_BYTES) {
+      throw new StoreError('CORRUPT', `${sizeBytes} bytes are too few for a pack`, { file });
+    }
+    checkPackHeader(this.#bytes(0, PACK_HEADER_BYTES), file);
+    const trailerBytes = this.#bytes(sizeBytes - TRAILER_BYTES, TRAILER_BYTES);
+    const { footerOffset, footerBytes } = decodeTrailer(trailerBytes, sizeBytes, file);
+    const place = { offset: footerOffset, blockBytes: footerBytes };
+    return decodeFooter(this.#readBlock(place, BLOCK.footer), file, footerOffset);
+  }
+
+  /** Bytes of the pack. */
+  get sizeBytes(): number {
+    return this.#source.sizeBytes;
+  }
+
+  /** Path of the pack, for errors. */
+  get file(): string {
+    return this.#source.file;
+  }
+
+  /** The error for something wrong in this pack. */
+  corrupt(message: string, offset?: number): StoreError {
+    return new StoreError('CORRUPT', message, { file: this.#source.file, offset });
+  }
+
+  /** All frame tables of a segment, in the order of their frames. */
+  frameTables(segment: number): FrameTable[] {
+    const places = this.#tablePlaces.filter((place) => place.segment === segment);
+    return places.map((place) => this.#table(place));
+  }
+
+  /** Where a slot of a segment is, or undefined when this pack does not hold it. */
+  find(segment: number, slot: number): SlotPlace | undefined {
+    const frame = Math.floor(slot / FRAME_PAGES);
+    for (const place of this.#tablePlaces) {
+      if (place.segment !== segment || frame < place.firstFrame || frame > place.lastFrame)
+        continue;
+      const table = this.#table(place);
+      const index = table.indexOf(slot);
+      if (index >= 0) return { table, index };
+    }
+    return undefined;
+  }
+
+  #table(place: FrameTablePlace): FrameTable {
+    let table = this.#tables.get(place);
+    if (table === undefined) {
+      const raw = this.#readBlock(place, BLOCK.frameTable);
+      table = decodeFrameTable(raw, this.#source.file, place.offset);
+      this.#tables.set(place, table);
+    }
+    return table;
+  }
+
+  /** Decodes the frame at `index` into `target` (256 KiB) and returns its pages. */
+  readFrame(table: FrameTable, index: number, target: Uint8Array): number {
+    const { offset, blockBytes } = table.entryAt(index);
+    const pages = table.pagesAt(index);
+    const length = this.#readBlockInto({ offset, blockBytes }, BLOCK.frame, target);
+    if (length !== pages * PAGE_BYTES) throw this.corrupt('frame of the wrong length', offset);
+    return pages;
+  }
+
+  /**
+   * Whether the digest that the pack keeps for a slot is the one in `digests` at `digestOffset`.
+   * Without a checksum: a damaged byte can only make the answer no.
+   */
+  hasDigest(segment: number, slot: number, digests: Uint8Array, digestOffset: number): boolean {
+    const place = this.find(segment, slot);
+    if (place === undefined) return false;
+    const stored = this.#bytes(place.table.digestOffset(place.index, slot), DIGEST_BYTES);
+    for (let i = 0; i < DIGEST_BYTES; i++) {
+      if (stored[i] !== digests[digestOffset + i]) return false;
+    }
+    return true;
+  }
+
+  /** The digests of the frame at `index`, 32 bytes a page, straight from the pack. */
+  frameDigests(table: FrameTable, index: number): Uint8Array {
+    const { digestsOffset } = table.entryAt(index);
+    return this.#bytes(digestsOffset, table.pagesAt(index) * DIGEST_BYTES);
+  }
+
+  /** Checks every digests block against its checksum. */
+  checkDigests(): void {
+    for (const entry of this.footer.entries) {
+      if (entry.type === 'digests') this.#readBlock(entry, BLOCK.digests);
+    }
+  }
+
+  /** The whole manifest whose first part the footer lists at `first`. */
+  readManifest(digest: Uint8Array): Uint8Array {
+    const places = this.#manifestParts(digest);
+    const parts = places.map((place) => this.#readBlock(place, BLOCK.manifest));
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    if (length > MAX_MANIFEST_BYTES) throw this.corrupt(`manifest of ${length} bytes`);
+    const bytes = new Uint8Array(length);
+    let end = 0;
+    for (const part of parts) {
+      bytes.set(part, end);
+      end += part.length;
+    }
+    if (!sameBytes(sha256(bytes), digest)) {
+      throw this.corrupt('manifest does not match its digest', places[0]?.offset);
+    }
+    return bytes;
+  }
+
+  #manifestParts(digest: Uint8Array): ManifestPartPlace[] {
+    const places = this.footer.entries.filter(
+      (entry) => entry.type === 'manifest' && sameBytes(entry.digest, digest),
+    ) as ManifestPartPlace[];
+    const complete = places.every((place, i) => place.part === i && place.parts === places.length);
+    if (places.length === 0 || !complete) throw this.corrupt('manifest is not in this pack');
+    return places;
+  }
+
+  /** The SHA-256 of the whole file in hex, which must be its name; read in slices. */
+  computeName(): string {
+    const hasher = startSha256();
+    const { sizeBytes } = this.#source;
+    for (let offset = 0; offset < sizeBytes; offset += HASH_SLICE_BYTES) {
+      hasher.update(this.#bytes(offset, Math.min(HASH_SLICE_BYTES, sizeBytes - offset)));
+    }
+    return toHex(hasher.digest());
+  }
+
+  #readBlock(place: BlockPlace, type: number): Uint8Array {
+    const block = this.#bytes(place.offset, place.blockBytes);
+    const header = decodeBlock(block, this.#source.file, place.offset);
+    const raw = new Uint8Array(header.rawBytes);
+    this.#decode(block, place.offset, type, raw);
+    return raw;
+  }
+
+  #readBlockInto(place: BlockPlace, type: number, target: Uint8Array): number {
+    if (place.blockBytes > this.#block.length) {
+      throw this.corrupt('frame block is too long', place.offset);
+    }
+    const block = this.#block.subarray(0, place.blockBytes);
+    this.#fill(block, place.offset);
+    return this.#decode(block, place.offset, type, target);
+  }
+
+  /** Checks a block and decodes it into `target`; returns the bytes that came. */
+  #decode(block: Uint8Array, offset: number, type: number, target: Uint8Array): number {
+    const header = decodeBlock(block, this.#source.file, offset);
+    if (header.type !== type)
+      throw this.corrupt(`block of type ${header.type}, not ${type}`, offset);
+    if (header.rawBytes > target.length) throw this.corrupt('block is too long', offset);
+    const stored = block.subarray(BLOCK_HEADER_BYTES);
+    if (header.codec === CODEC.none) {
+      target.set(stored);
+    } else if (this.#decompress(target, stored, offset) !== header.rawBytes) {
+      throw this.corrupt('block decodes to another length', offset);
+    }
+    return header.rawBytes;
+  }
+
+  #decompress(target: Uint8Array, stored: Uint8Array, offset: number): number {
+    try {
+      return this.#zstd.decompressInto(target, stored);
+    } catch (cause) {
+      const { file } = this.#source;
+      throw new StoreError('CORRUPT', 'block does not decompress', { file, offset, cause });
+    }
+  }
+
+  #bytes(offset: number, length: number): Uint8Array {
+    if (length > MAX_BLOCK_RAW_BYTES + BLOCK_HEADER_BYTES) {
+      throw this.corrupt(`block of ${length} bytes`, offset);
+    }
+    const { sizeBytes } = this.#source;
+    if (offset + length > sizeBytes) throw this.corrupt('pack is too short', sizeBytes);
+    const bytes = new Uint8Array(length);
+    this.#fill(bytes, offset);
+    return bytes;
+  }
+
+  #fill(target: Uint8Array, offset: number): void {
+    if (offset + target.length > this.#source.sizeBytes) {
+      throw this.corrupt('pack is too short', this.#source.sizeBytes);
+    }
+    this.#source.read(target, offset);
+  }
+}

@@ -1,0 +1,69 @@
+/** Where everything is in a store's directory. Only names: nothing is opened here. */
+import { join } from 'node:path';
+
+/** Paths of a store. */
+export class StoreLayout {
+  /** The store's own directory, absolute. */
+  readonly directory: string;
+  /** Format version, store id, feature flags. */
+  readonly formatFile: string;
+  /** The SQLite database. */
+  readonly catalogFile: string;
+  /** Packs, in 256 subdirectories by the first byte of their names. */
+  readonly packs: string;
+  /** Lease files. */
+  readonly leases: string;
+  /** Runs of the page index. */
+  readonly index: string;
+  /** Heads. */
+  readonly cache: string;
+  /** Unfinished work, a subdirectory for each lease. */
+  readonly staging: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+    this.formatFile = join(directory, 'format.json');
+    this.catalogFile = join(directory, 'catalog.sqlite');
+    this.packs = join(directory, 'packs');
+    this.leases = join(directory, 'leases');
+    this.index = join(directory, 'index');
+    this.cache = join(directory, 'cache');
+    this.staging = join(directory, 'staging');
+  }
+
+  /** The subdirectories. */
+  get subdirectories(): string[] {
+    return [this.packs, this.leases, this.index, this.cache, this.staging];
+  }
+
+  /** Everything that a store's directory may hold at its top. */
+  get ownNames(): string[] {
+    const catalog = ['catalog.sqlite', 'catalog.sqlite-wal', 'catalog.sqlite-shm'];
+    return ['format.json', ...catalog, 'packs', 'leases', 'index', 'cache', 'staging'];
+  }
+
+  /** The subdirectory of a pack. */
+  packDirectory(name: string): string {
+    return join(this.packs, name.slice(0, 2));
+  }
+
+  /** A pack, by its name. */
+  packFile(name: string): string {
+    return join(this.packDirectory(name), `${name}.pack`);
+  }
+
+  /** The run of a pack. */
+  runFile(packName: string): string {
+    return join(this.index, `${packName}.run`);
+  }
+
+  /** A process's lease. */
+  leaseFile(lease: string): string {
+    return join(this.leases, `${lease}.lease`);
+  }
+
+  /** A process's unfinished work. */
+  stagingDirectory(lease: string): string {
+    return join(this.staging, lease);
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * Opening and creating a store.
+ *
+ * To create: directories, this process's lease and staging, format.json by a link (of two creators
+ * one wins, and both go on with its store id), then the catalog. Every step may have been done
+ * already, by another process or before a crash; none is undone. To open for reading: the catalog
+ * and its -wal are copied to a private temporary directory, and nothing of the store is touched.
+ */
+import { dirname, join } from 'node:path';
+import { loadZstd } from '../bytes/zstd.ts';
+import { Catalog } from '../catalog/catalog.ts';
+import { storageError, StoreError, systemCode } from '../errors.ts';
+import type { Files } from '../files/files.ts';
+import { copyStable } from '../files/copy-stable.ts';
+import { exists, isMissing, syncDirectory } from '../files/transfer.ts';
+import { PageIndex } from '../index/page-index.ts';
+import { PackSet } from '../pack/pack-set.ts';
+import { newIdentity } from './clock.ts';
+import type { StoreContext, StoreSettings } from './context.ts';
+import { checkFileSystem, checkFreeSpace } from './file-system-check.ts';
+import { createFormat, readFormat, type StoreFormat } from './format-file.ts';
+import { StoreLayout } from './layout.ts';
+import { SegmentDirectory } from './segment-directory.ts';
+import { clearDeadStaging, StagingArea } from './staging.ts';
+
+/** Settings of an opening, complete. */
+export interface OpenSettings extends StoreSettings {
+  readonly create: boolean;
+  readonly readOnly: boolean;
+  readonly anyFileSystem: boolean;
+  readonly files: Files;
+}
+
+/** An open store: its parts, and how they are closed. */
+export interface OpenedStore {
+  readonly context: StoreContext;
+  /** Closes everything that was opened. */
+  close(): Promise<void>;
+}
+
+/** The page index gets this part of the cache; decoded frames get theirs while a restore runs. */
+const INDEX_CACHE_SHARE = 0.25;
+
+/** @throws StoreError NOT_FOUND, EXISTS, CORRUPT, UNSUPPORTED_VERSION, STORAGE. */
+export async function openStore(directory: string, settings: OpenSettings): Promise<OpenedStore> {
+  const { files } = settings;
+  try {
+    if (settings.create) makeDirectory(files, directory);
+    const layout = new StoreLayout(findDirectory(files, directory));
+    if (settings.readOnly) return await openForReading(layout, settings);
+    return await openForWriting(layout, settings);
+  } catch (error) {
+    throw storageError('open the store', directory, error);
+  }
+}
+
+function makeDirectory(files: Files, directory: string): void {
+  if (exists(files, directory)) return;
+  const parent = dirname(directory);
+  if (parent !== directory) makeDirectory(files, parent);
+  makeIfMissing(files, directory);
+  syncDirectory(files, parent);
+}
+
+function makeIfMissing(files: Files, directory: string): void {
+  try {
+    files.mkdir(directory, 0o700);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  }
+}
+
+function findDirectory(files: Files, directory: string): string {
+  try {
+    return files.realpath(directory);
+  } catch (cause) {
+    if (!isMissing(cause)) throw cause;
+    throw new StoreError('NOT_FOUND', 'no store there', { file: directory, cause });
+  }
+}
+
+function requireFormat(format: StoreFormat | undefined, layout: StoreLayout): StoreFormat {
+  if (format !== undefined) return format;
+  const message = 'no store there: format.json is missing';
+  throw new StoreError('NOT_FOUND', message, { file: layout.directory });
+}
+
+async function openForWriting(layout: StoreLayout, settings: OpenSettings): Promise<OpenedStore> {
+  const { files } = settings;
+  if (!settings.anyFileSystem) checkFileSystem(files, layout.directory);
+  let format = readFormat(files, layout.formatFile);
+  if (format === undefined && settings.create) prepareCreation(files, layout);
+  else requireFormat(format, layout);
+  for (const subdirectory of layout.subdirectories) makeIfMissing(files, subdirectory);
+  const staging = StagingArea.open(files, layout);
+  try {
+    const temporary = staging.newPath('.json');
+    format ??= createFormat(files, layout, newIdentity(), temporary);
+    makeCatalogFile(files, layout);
+    const catalog = await Catalog.open(layout.catalogFile, format.storeId);
+    const context = await assemble(layout, settings, catalog, staging);
+    await registerLease(context, staging);
+    return { context, close: () => closeForWriting(context, staging) };
+  } catch (error) {
+    staging.close();
+    throw error;
+  }
+}
+
+/** A new store goes into an empty directory, or one where a creation has begun. */
+function prepareCreation(files: Files, layout: StoreLayout): void {
+  const file = layout.directory;
+  const own = new Set(layout.ownNames);
+  const stranger = files.list(file).find((name) => !own.has(name.toString()));
+  if (stranger !== undefined) {
+    const message = `the directory is not empty and holds no store: ${stranger.toString()}`;
+    throw new StoreError('EXISTS', message, { file });
+  }
+  checkFreeSpace(files, file);
+  const fd = files.open(file, 'directory');
+  try {
+    files.chmod(fd, 0o700);
+  } finally {
+    files.close(fd);
+  }
+}
+
+/** A catalog that is gone while packs are there is a loss to repair, not a new store. */
+function makeCatalogFile(files: Files, layout: StoreLayout): void {
+  if (exists(files, layout.catalogFile)) return;
+  if (files.list(layout.packs).length > 0) {
+    const file = layout.catalogFile;
+    throw new StoreError('CORRUPT', 'the catalog is missing, and packs are there', { file });
+  }
+  try {
+    // Made here, because SQLite would make it readable for others.
+    files.close(files.open(layout.catalogFile, 'create'));
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  }
+  syncDirectory(files, layout.directory);
+}
+
+async function registerLease(context: StoreContext, staging: StagingArea): Promise<void> {
+  await context.catalog.putLease(staging.name, process.pid);
+  for (const dead of clearDeadStaging(context.files, context.layout, staging.name)) {
+    await context.catalog.deleteLease(dead);
+  }
+}
+
+async function closeForWriting(context: StoreContext, staging: StagingArea): Promise<void> {
+  try {
+    await context.catalog.deleteLease(staging.name);
+    staging.close();
+  } finally {
+    closeParts(context);
+  }
+}
+
+function closeParts(context: StoreContext): void {
+  context.index.close();
+  context.packs.close();
+  context.catalog.close();
+}
+
+async function openForReading(layout: StoreLayout, settings: OpenSettings): Promise<OpenedStore> {
+  const { files } = settings;
+  const format = requireFormat(readFormat(files, layout.formatFile), layout);
+  const copy = files.makeTemporaryDirectory('criu-timeline-');
+  try {
+    const catalogFile = join(copy, 'catalog.sqlite');
+    copyStable(files, [
+      { from: layout.catalogFile, to: catalogFile, optional: false },
+      { from: `${layout.catalogFile}-wal`, to: `${catalogFile}-wal`, optional: true },
+    ]);
+    const catalog = await Catalog.open(catalogFile, format.storeId);
+    const context = await assemble(layout, settings, catalog, undefined);
+    const close = async () => {
+      closeParts(context);
+      files.removeTree(copy);
+      await Promise.resolve();
+    };
+    return { context, close };
+  } catch (error) {
+    files.removeTree(copy);
+    throw error;
+  }
+}
+
+async function assemble(
+  layout: StoreLayout,
+  settings: OpenSettings,
+  catalog: Catalog,
+  staging: StagingArea | undefined,
+): Promise<StoreContext> {
+  const { files } = settings;
+  const zstd = await loadZstd();
+  return {
+    files,
+    layout,
+    settings,
+    zstd,
+    catalog,
+    packs: new PackSet(files, zstd, (name) => layout.packFile(name)),
+    index: new PageIndex(files, settings.cacheBytes * INDEX_CACHE_SHARE),
+    segments: new SegmentDirectory(catalog),
+    staging,
+  };
+}

@@ -1,0 +1,100 @@
+/**
+ * Publishes the pack of a capture. The order is the promise:
+ *
+ * 1. the pack is complete in staging, and fsynced
+ * 2. it is read back: header, trailer, footer, frame tables, digests and manifest decode
+ * 3. packs/xx/ is made if need be and packs/ fsynced; the pack is renamed into packs/xx/, which is
+ *    fsynced
+ * 4. its run goes into index/ (ignored until the commit, and not needed for it)
+ * 5. one transaction of the catalog: the commit point
+ *
+ * A failure before 5 leaves nothing but files in staging, or a pack that no catalog knows, which
+ * is taken away again when it is certain that the commit did not happen.
+ */
+import { storageError } from '../errors.ts';
+import { DescriptorPool } from '../files/descriptor-pool.ts';
+import { exists, syncDirectory } from '../files/transfer.ts';
+import { openPack } from '../pack/pack-set.ts';
+import type { FinishedPack } from '../pack/writer.ts';
+import type { CaptureToCommit } from '../catalog/catalog.ts';
+import type { SnapshotRow } from '../catalog/rows.ts';
+import type { StoreContext } from './context.ts';
+import { writeRun } from './index-packs.ts';
+
+/** A sealed pack in staging, and what the catalog is to say of it. */
+export interface StagedCapture {
+  readonly path: string;
+  readonly pack: FinishedPack;
+  readonly segment: CaptureToCommit['segment'];
+  readonly snapshot: CaptureToCommit['snapshot'];
+}
+
+/** Makes a capture part of the store. */
+export async function publish(
+  context: StoreContext,
+  staged: StagedCapture,
+  signal: AbortSignal | undefined,
+): Promise<SnapshotRow> {
+  const { pack, segment, snapshot } = staged;
+  const { name } = pack;
+  verifyStaged(context, staged);
+  signal?.throwIfAborted();
+  movePack(context, staged.path, name);
+  try {
+    writeRun(context, name, context.packs.reader(name));
+    return await context.catalog.commitCapture({ pack, segment, snapshot }, signal);
+  } catch (error) {
+    takeBack(context, name, snapshot.id);
+    throw error;
+  }
+}
+
+/** Decodes every table of the pack as a reader will, before anything is promised. */
+function verifyStaged(context: StoreContext, staged: StagedCapture): void {
+  const descriptors = new DescriptorPool(context.files, 1);
+  try {
+    const reader = openPack(context.files, descriptors, context.zstd, staged.path);
+    reader.footer.references.forEach((_, segment) => reader.frameTables(segment));
+    reader.checkDigests();
+    reader.readManifest(staged.snapshot.manifestDigest);
+  } finally {
+    descriptors.close();
+  }
+}
+
+function movePack(context: StoreContext, staged: string, name: string): void {
+  const { files, layout } = context;
+  const directory = layout.packDirectory(name);
+  try {
+    if (!exists(files, directory)) makeDirectory(context, directory);
+    // Even when it is not new: whoever made it may have died before this sync.
+    syncDirectory(files, layout.packs);
+    files.rename(staged, layout.packFile(name));
+    syncDirectory(files, directory);
+  } catch (error) {
+    throw storageError('publish the pack', layout.packFile(name), error);
+  }
+}
+
+function makeDirectory(context: StoreContext, directory: string): void {
+  try {
+    context.files.mkdir(directory, 0o700);
+  } catch (error) {
+    // Another process may have been faster.
+    if (!exists(context.files, directory)) throw error;
+  }
+}
+
+/** Removes a pack that was not committed; when that is not certain, it stays, for repair. */
+function takeBack(context: StoreContext, name: string, snapshotId: string): void {
+  try {
+    if (context.catalog.snapshots.byIdPrefix(snapshotId, 1).length > 0) return;
+    context.index.detach(name);
+    context.packs.forget(name);
+    for (const path of [context.layout.packFile(name), context.layout.runFile(name)]) {
+      if (exists(context.files, path)) context.files.unlink(path);
+    }
+  } catch {
+    // The first error is the one to report; an unknown pack harms nobody.
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * Where a restore goes. The target must be absent or an empty directory; the files are written
+ * into a temporary directory beside it, which takes its name when all is there. A mount point
+ * cannot be replaced: it is filled in place, `inventory.img` appearing last, so that a directory
+ * with an inventory is complete.
+ *
+ * Permission bits are those captured, without setuid, setgid and sticky; owners are the caller's,
+ * times those of the restore. Names are checked: nothing is ever written outside the target.
+ */
+import { basename, dirname, join, resolve } from 'node:path';
+import { storageError, StoreError, systemCode } from '../errors.ts';
+import type { FileFacts, Files } from '../files/files.ts';
+import { isMountPoint } from '../files/mount-point.ts';
+import { isMissing, syncDirectory } from '../files/transfer.ts';
+import { newName } from './clock.ts';
+
+const PERMISSIONS = 0o777;
+const COMPLETION_NAME = 'inventory.img';
+
+/** A file that is being restored. */
+export interface TargetFile {
+  readonly fd: number;
+  /** For errors. */
+  readonly path: string;
+  /** Gives it its mode, and syncs it if that was asked for. */
+  finish(): void;
+  close(): void;
+}
+
+/** A directory that is being restored. */
+export class RestoreTarget {
+  readonly #files: Files;
+  /** Absolute path asked for. */
+  readonly #target: string;
+  /** Where the files are written: the target itself when it is a mount point. */
+  readonly #root: string;
+  readonly #sync: boolean;
+  /** What was made in a mount point, to be taken away when the restore fails. */
+  readonly #made: Buffer[] = [];
+  readonly #directories: { readonly path: Buffer; readonly mode: number }[] = [];
+
+  private constructor(files: Files, target: string, root: string, sync: boolean) {
+    this.#files = files;
+    this.#target = target;
+    this.#root = root;
+    this.#sync = sync;
+  }
+
+  /**
+   * @param sync whether everything is to survive a power loss when the restore is done.
+   * @throws StoreError EXISTS when there is something at `path`, NOT_FOUND without its directory.
+   */
+  static open(files: Files, path: string, sync: boolean): RestoreTarget {
+    const target = resolve(path);
+    checkParent(files, target);
+    if (isFreeMountPoint(files, target)) return new RestoreTarget(files, target, target, sync);
+    const root = join(dirname(target), `.${basename(target)}.${newName()}.partial`);
+    attempt('create', root, () => files.mkdir(root, 0o700));
+    return new RestoreTarget(files, target, root, sync);
+  }
+
+  get #isInPlace(): boolean {
+    return this.#root === this.#target;
+  }
+
+  /** Makes a subdirectory; it gets its mode when everything is in it. */
+  makeDirectory(name: Uint8Array, mode: number): void {
+    const path = this.#pathOf(name);
+    attempt('create', path.toString(), () => this.#files.mkdir(path, 0o700));
+    this.#made.push(path);
+    this.#directories.push({ path, mode });
+  }
+
+  /** Makes an empty file, for the caller to fill, finish and close. */
+  makeFile(name: Uint8Array, mode: number): TargetFile {
+    const bytes = this.#pathOf(this.#temporaryName(name));
+    const path = bytes.toString();
+    const fd = attempt('create', path, () => this.#files.open(bytes, 'create'));
+    this.#made.push(bytes);
+    const finish = () => {
+      this.#files.chmod(fd, mode & PERMISSIONS);
+      if (this.#sync) this.#files.sync(fd);
+    };
+    return {
+      fd,
+      path,
+      finish: () => attempt('finish', path, finish),
+      close: () => this.#files.close(fd),
+    };
+  }
+
+  #temporaryName(name: Uint8Array): Uint8Array {
+    const isLast = this.#isInPlace && Buffer.from(name).equals(Buffer.from(COMPLETION_NAME));
+    return isLast ? Buffer.from(`.${COMPLETION_NAME}.partial`) : name;
+  }
+
+  #pathOf(name: Uint8Array): Buffer {
+    if (!isSafeName(name)) {
+      const file = Buffer.from(name).toString();
+      throw new StoreError('CORRUPT', 'this name leads out of the directory', { file });
+    }
+    return Buffer.concat([Buffer.from(`${this.#root}/`), name]);
+  }
+
+  /** Puts everything in place. */
+  finish(mode: number): void {
+    attempt('complete', this.#target, () => {
+      for (const directory of this.#directories.reverse()) {
+        this.#setMode(directory.path, directory.mode);
+      }
+      if (this.#isInPlace) this.#revealInventory();
+      else this.#replaceTarget(mode);
+    });
+  }
+
+  #setMode(path: Buffer | string, mode: number): void {
+    const fd = this.#files.open(path, 'directory');
+    try {
+      this.#files.chmod(fd, mode & PERMISSIONS);
+      if (this.#sync) this.#files.sync(fd);
+    } finally {
+      this.#files.close(fd);
+    }
+  }
+
+  #revealInventory(): void {
+    const partial = join(this.#root, `.${COMPLETION_NAME}.partial`);
+    if (this.#sync) syncDirectory(this.#files, this.#root);
+    this.#files.rename(partial, join(this.#root, COMPLETION_NAME));
+    if (this.#sync) syncDirectory(this.#files, this.#root);
+  }
+
+  #replaceTarget(mode: number): void {
+    this.#setMode(this.#root, mode);
+    try {
+      this.#files.rename(this.#root, this.#target);
+    } catch (cause) {
+      const code = systemCode(cause);
+      if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOTDIR') throw cause;
+      const file = this.#target;
+      throw new StoreError('EXISTS', 'something came to be there meanwhile', { file, cause });
+    }
+    if (this.#sync) syncDirectory(this.#files, dirname(this.#target));
+  }
+
+  /** Takes away what was written, after a failure. */
+  discard(): void {
+    if (!this.#isInPlace) {
+      this.#files.removeTree(this.#root);
+      return;
+    }
+    for (const path of this.#made.reverse()) {
+      if (this.#files.lstat(path).kind === 'directory') this.#files.rmdir(path);
+      else this.#files.unlink(path);
+    }
+  }
+}
+
+function checkParent(files: Files, target: string): void {
+  const file = dirname(target);
+  try {
+    if (files.lstat(`${file}/.`).kind === 'directory') return;
+  } catch (cause) {
+    if (!isMissing(cause)) throw storageError('look at', file, cause);
+    throw new StoreError('NOT_FOUND', 'no directory to restore into', { file, cause });
+  }
+}
+
+/** Whether the target is an empty mount point; an absent or empty directory is not one. */
+function isFreeMountPoint(files: Files, target: string): boolean {
+  let facts: FileFacts;
+  try {
+    facts = files.lstat(target);
+  } catch (cause) {
+    if (isMissing(cause)) return false;
+    throw storageError('look at', target, cause);
+  }
+  const file = target;
+  if (facts.kind !== 'directory') {
+    throw new StoreError('EXISTS', 'the target is not a directory', { file });
+  }
+  const names = attempt('list', target, () => files.list(target));
+  const isMount = attempt('look at', target, () => isMountPoint(files, target));
+  // A new file system is not quite empty.
+  const found = names.filter((name) => !(isMount && name.toString() === 'lost+found'));
+  if (found.length > 0) throw new StoreError('EXISTS', 'the target is not empty', { file });
+  return isMount;
+}
+
+/** Relative, without empty parts, `.`, `..` and NUL. */
+function isSafeName(name: Uint8Array): boolean {
+  const bytes = Buffer.from(name);
+  if (bytes.length === 0 || bytes.includes(0)) return false;
+  const parts = bytes.toString('latin1').split('/');
+  return parts.every((part) => part !== '' && part !== '.' && part !== '..');
+}
+
+function attempt<T>(action: string, file: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw storageError(action, file, cause);
+  }
+}

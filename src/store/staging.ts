@@ -1,0 +1,105 @@
+/**
+ * The staging area of one open store: a directory for unfinished work that belongs to a lease.
+ *
+ * Order at opening: lease file, its lock, then the directory. Order of removal, by the owner or by
+ * whoever takes the lease of a dead process: the directory, then the lease file. So a directory
+ * whose lease file is gone, or whose lease can be taken, is nobody's.
+ */
+import { join } from 'node:path';
+import { takeLease, type Lease } from '../catalog/lease.ts';
+import { storageError, StoreError } from '../errors.ts';
+import type { Files } from '../files/files.ts';
+import { exists } from '../files/transfer.ts';
+import { newName } from './clock.ts';
+import type { StoreLayout } from './layout.ts';
+
+const LEASE_SUFFIX = '.lease';
+
+/** This process's claim on the store, and its unfinished work. */
+export class StagingArea {
+  /** Name of the lease. */
+  readonly name: string;
+  readonly #files: Files;
+  readonly #layout: StoreLayout;
+  readonly #lease: Lease;
+  #nextFile = 1;
+
+  private constructor(files: Files, layout: StoreLayout, name: string, lease: Lease) {
+    this.#files = files;
+    this.#layout = layout;
+    this.name = name;
+    this.#lease = lease;
+  }
+
+  /** Takes a new lease and makes its directory. */
+  static open(files: Files, layout: StoreLayout): StagingArea {
+    for (;;) {
+      const name = newName();
+      const lease = createLease(files, layout.leaseFile(name));
+      if (lease === undefined) continue;
+      files.mkdir(layout.stagingDirectory(name), 0o700);
+      return new StagingArea(files, layout, name, lease);
+    }
+  }
+
+  /** A path for a new file. */
+  newPath(suffix: string): string {
+    const number = this.#nextFile++;
+    return join(this.#layout.stagingDirectory(this.name), `${number}${suffix}`);
+  }
+
+  /** Removes the directory and gives the lease back. */
+  close(): void {
+    removeStaging(this.#files, this.#layout, this.name);
+    this.#lease.release();
+  }
+}
+
+/** A new lease, or undefined when somebody took the file for that of a dead process. */
+function createLease(files: Files, path: string): Lease | undefined {
+  files.close(files.open(path, 'create'));
+  const lease = takeLease(path);
+  // Between our creating and our locking, a clean-up may have locked, and removed, the file.
+  if (lease !== undefined && exists(files, path)) return lease;
+  lease?.release();
+  return undefined;
+}
+
+function removeStaging(files: Files, layout: StoreLayout, name: string): void {
+  files.removeTree(layout.stagingDirectory(name));
+  if (exists(files, layout.leaseFile(name))) files.unlink(layout.leaseFile(name));
+}
+
+/**
+ * Removes what dead processes left behind, and returns the names of their leases. What belongs to
+ * living ones stays: their leases cannot be taken.
+ */
+export function clearDeadStaging(files: Files, layout: StoreLayout, own: string): string[] {
+  const cleared: string[] = [];
+  // Directories are listed before leases are looked at: a lease file is older than its directory.
+  const directories = files.list(layout.staging).map((name) => name.toString());
+  const leases = files
+    .list(layout.leases)
+    .map((name) => name.toString())
+    .filter((name) => name.endsWith(LEASE_SUFFIX))
+    .map((name) => name.slice(0, -LEASE_SUFFIX.length));
+  for (const name of new Set([...directories, ...leases])) {
+    if (name !== own && clearIfDead(files, layout, name)) cleared.push(name);
+  }
+  return cleared;
+}
+
+function clearIfDead(files: Files, layout: StoreLayout, name: string): boolean {
+  const path = layout.leaseFile(name);
+  const lease = takeLease(path);
+  if (lease === undefined && exists(files, path)) return false;
+  try {
+    removeStaging(files, layout, name);
+  } catch (error) {
+    // Somebody else clears the same; what is really wrong will meet the next writer.
+    if (!(error instanceof StoreError)) throw storageError('clear staging', path, error);
+  } finally {
+    lease?.release();
+  }
+  return true;
+}

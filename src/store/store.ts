@@ -1,0 +1,165 @@
+/** A store, as users see it: the door to its timelines and snapshots. Methods only bind. */
+import { resolve } from 'node:path';
+import { nodeFiles } from '../files/node-files.ts';
+import type { Files } from '../files/files.ts';
+import { resolveSnapshot, checkTimelineName } from './names.ts';
+import { openStore } from './open-store.ts';
+import { Operations } from './operations.ts';
+import { Snapshot } from './snapshot.ts';
+import { Timeline } from './timeline.ts';
+import { verify, type VerifyOptions, type VerifyReport } from './verify.ts';
+
+/** How to open a store. */
+export interface OpenOptions {
+  /** Makes a new store when there is none; the directory must then be absent or empty. */
+  readonly create?: boolean | undefined;
+  /** Takes no lease and writes nothing, so that the store may be on read-only media. */
+  readonly readOnly?: boolean | undefined;
+  /** Bytes of memory for caches; 64 MiB by default. */
+  readonly cacheBytes?: number | undefined;
+  /** zstd's level for pages, 1 (default) to 19. */
+  readonly compressionLevel?: number | undefined;
+  /** How long a capture waits for another one of the same timeline; a minute by default. */
+  readonly lockTimeoutMs?: number | undefined;
+  /** Allows network and user-space file systems, on which SQLite is not safe. */
+  readonly anyFileSystem?: boolean | undefined;
+  /** The file system; another one than Node's is for tests. */
+  readonly files?: Files | undefined;
+}
+
+/** How much a store holds. */
+export interface StoreStatistics {
+  readonly timelines: number;
+  readonly snapshots: number;
+  /** Marked as removed, and still there. */
+  readonly removedSnapshots: number;
+  /** Bytes of all image directories, as they would be restored. */
+  readonly logicalBytes: number;
+  readonly packs: number;
+  /** Bytes of all packs. */
+  readonly storedBytes: number;
+  /** Distinct pages in the packs. */
+  readonly pages: number;
+  /** Raised by every collection. */
+  readonly generation: number;
+}
+
+const DEFAULT_CACHE_BYTES = 64 * 1024 * 1024;
+const DEFAULT_LOCK_TIMEOUT_MS = 60_000;
+const MAX_COMPRESSION_LEVEL = 19;
+
+/**
+ * A store of checkpoints.
+ *
+ * @example
+ * ```ts
+ * import { SnapshotStore } from 'criu-timeline';
+ *
+ * const store = await SnapshotStore.open('/var/lib/checkpoints', { create: true });
+ * const snapshot = await store.timeline('web-1').capture({ images: '/run/dump' });
+ * await snapshot.restore('/run/restore');
+ * await store.close();
+ * ```
+ */
+export class SnapshotStore {
+  /** The store's directory, absolute. */
+  readonly directory: string;
+  readonly #operations: Operations;
+
+  private constructor(operations: Operations) {
+    this.#operations = operations;
+    this.directory = operations.context.layout.directory;
+  }
+
+  /**
+   * Opens a store.
+   *
+   * @throws StoreError NOT_FOUND, EXISTS (create, and something else is there), CORRUPT,
+   * UNSUPPORTED_VERSION, STORAGE; RangeError for options out of range.
+   */
+  static async open(directory: string, options: OpenOptions = {}): Promise<SnapshotStore> {
+    if (typeof directory !== 'string' || directory === '') {
+      throw new TypeError('the directory of a store is a path');
+    }
+    const { create = false, readOnly = false, anyFileSystem = false } = options;
+    if (create && readOnly) throw new TypeError('a store cannot be created for reading only');
+    const settings = {
+      create,
+      readOnly,
+      anyFileSystem,
+      files: options.files ?? nodeFiles,
+      cacheBytes: wholeNumber('cacheBytes', options.cacheBytes ?? DEFAULT_CACHE_BYTES, 0),
+      lockTimeoutMs: wholeNumber(
+        'lockTimeoutMs',
+        options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
+        0,
+      ),
+      compressionLevel: wholeNumber(
+        'compressionLevel',
+        options.compressionLevel ?? 1,
+        1,
+        MAX_COMPRESSION_LEVEL,
+      ),
+    };
+    return new SnapshotStore(new Operations(await openStore(resolve(directory), settings)));
+  }
+
+  /**
+   * A timeline by name; it exists from its first capture on.
+   *
+   * @throws TypeError when the name has other characters than letters, digits and `._:-/`.
+   */
+  timeline(name: string): Timeline {
+    checkTimelineName(name);
+    return new Timeline(this.#operations, name);
+  }
+
+  /** All timelines, by name. */
+  timelines(): Timeline[] {
+    const names = this.#operations.context.catalog.timelineNames();
+    return names.map((name) => new Timeline(this.#operations, name));
+  }
+
+  /**
+   * A snapshot by its id, a unique prefix of that (8 characters or more), `TIMELINE` (its newest
+   * restorable one), `TIMELINE@7` (sequence) or `TIMELINE@2026-11-21T10:00:00Z` (the greatest time
+   * not after it). By id or sequence, removed ones are found too.
+   *
+   * @throws StoreError NOT_FOUND, CLOSED.
+   */
+  snapshot(reference: string): Snapshot {
+    const row = resolveSnapshot(this.#operations.context.catalog, reference);
+    return new Snapshot(this.#operations, row);
+  }
+
+  /**
+   * Reads the whole store and lists everything that is damaged.
+   *
+   * @throws StoreError ABORTED, CLOSED. Damage is not thrown, but reported.
+   */
+  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    return await this.#operations.run(options, (context) => verify(context, options));
+  }
+
+  /** How much the store holds. */
+  statistics(): StoreStatistics {
+    const { packBytes, ...totals } = this.#operations.context.catalog.totals();
+    return { ...totals, storedBytes: packBytes };
+  }
+
+  /** Waits for what is running, and closes the store. Closing twice is closing once. */
+  async close(): Promise<void> {
+    await this.#operations.close();
+  }
+
+  /** Closes the store at the end of an `await using` block. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function wholeNumber(name: string, value: number, minimum: number, maximum = 2 ** 40): number {
+  if (typeof value !== 'number') throw new TypeError(`${name} is not a number`);
+  if (Number.isInteger(value) && value >= minimum && value <= maximum) return value;
+  throw new RangeError(`${name} is ${value}, not a whole number from ${minimum} to ${maximum}`);
+}

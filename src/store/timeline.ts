@@ -1,0 +1,53 @@
+/** A timeline, as users see it: the ordered snapshots of one container. Methods only bind. */
+import { capture, type CaptureSource } from './capture.ts';
+import type { OperationOptions } from './context.ts';
+import type { Operations } from './operations.ts';
+import { Snapshot } from './snapshot.ts';
+
+/** The ordered snapshots of one container; it exists from its first capture on. */
+export class Timeline {
+  /** Letters, digits and `._:-/`. */
+  readonly name: string;
+  readonly #operations: Operations;
+
+  /** @internal A store makes it. */
+  constructor(operations: Operations, name: string) {
+    this.#operations = operations;
+    this.name = name;
+  }
+
+  /**
+   * Stores an image directory as the next snapshot. When this returns, the snapshot survives a
+   * power loss; the directory may be deleted. Captures of one timeline wait for each other.
+   *
+   * @throws StoreError NOT_FOUND, INVALID_IMAGE, UNSUPPORTED_IMAGE, INCOMPLETE (the directory
+   * changed, or lacks its parent), LOCKED, STORAGE, READ_ONLY, ABORTED, CLOSED. The store is then
+   * as it was.
+   */
+  async capture(source: CaptureSource, options: OperationOptions = {}): Promise<Snapshot> {
+    return await this.#operations.write(options, async (context) => {
+      const row = await capture(context, this.name, source, options);
+      return new Snapshot(this.#operations, row);
+    });
+  }
+
+  /** The snapshots by sequence, without the removed ones. */
+  list(): Snapshot[] {
+    const { catalog } = this.#operations.context;
+    const rows = catalog.snapshots.ofTimeline(this.name);
+    return rows.map((row) => new Snapshot(this.#operations, row));
+  }
+
+  /** The newest restorable snapshot, if there is one. */
+  latest(): Snapshot | undefined {
+    const row = this.#operations.context.catalog.snapshots.latest(this.name);
+    return row && new Snapshot(this.#operations, row);
+  }
+
+  /** The restorable snapshot with the greatest time not after `date`, ties by sequence. */
+  at(date: Date): Snapshot | undefined {
+    if (Number.isNaN(date.getTime())) throw new TypeError('not a valid Date');
+    const row = this.#operations.context.catalog.snapshots.at(this.name, date.getTime());
+    return row && new Snapshot(this.#operations, row);
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * Verify: reads what the store promises and reports everything that is not so, as a list; it never
+ * changes anything and stops at no damage.
+ *
+ * - `quick` the catalog, and of each pack the size, footer, frame tables, digests and manifests
+ * - `packs` also every frame: each page against its digest, and the pack's name against its bytes
+ * - `snapshots` also every page of every snapshot through its recipe, against its leaves
+ */
+import { DIGEST_BYTES, sha256Into } from '#digest';
+import { PAGE_BYTES } from '../bytes/page.ts';
+import type { PackRow, SnapshotRow } from '../catalog/rows.ts';
+import { StoreError, type StoreErrorCode } from '../errors.ts';
+import { FRAME_PAGES } from '../pack/format.ts';
+import type { FrameTable } from '../pack/frame-table.ts';
+import type { PackReader } from '../pack/reader.ts';
+import { Pacer } from './clock.ts';
+import type { OperationOptions, StoreContext } from './context.ts';
+import { PageReader } from './page-reader.ts';
+import { readManifest } from './read-manifest.ts';
+import { SpaceReader } from './space-reader.ts';
+
+/** How much is read. */
+export type VerifyLevel = 'quick' | 'packs' | 'snapshots';
+
+/** What verify takes. */
+export interface VerifyOptions extends OperationOptions {
+  /** `snapshots`, unless given. */
+  readonly level?: VerifyLevel | undefined;
+}
+
+/** Something that is not as it was written. */
+export interface VerifyProblem {
+  readonly code: StoreErrorCode;
+  readonly message: string;
+  readonly file: string | undefined;
+  readonly offset: number | undefined;
+  /** Id of the snapshot that is damaged by it, where one was being read. */
+  readonly snapshot: string | undefined;
+}
+
+/** What was read, and what was wrong. */
+export interface VerifyReport {
+  readonly level: VerifyLevel;
+  readonly packs: number;
+  readonly snapshots: number;
+  /** Empty when all is well. */
+  readonly problems: readonly VerifyProblem[];
+}
+
+const LEVELS: readonly VerifyLevel[] = ['quick', 'packs', 'snapshots'];
+
+/** Checks the whole store. */
+export async function verify(
+  context: StoreContext,
+  options: VerifyOptions = {},
+): Promise<VerifyReport> {
+  const level = options.level ?? 'snapshots';
+  if (!LEVELS.includes(level)) throw new RangeError(`level is one of ${LEVELS.join(', ')}`);
+  const problems: VerifyProblem[] = [];
+  const pacer = new Pacer(options.signal);
+  collect(problems, undefined, () => context.catalog.check());
+  const packs = collect(problems, undefined, () => context.catalog.packs()) ?? [];
+  const rows = collect(problems, undefined, () => context.catalog.snapshots.all()) ?? [];
+  for (const [i, pack] of packs.entries()) {
+    for (const step of packSteps(context, pack, level)) {
+      collect(problems, undefined, step);
+      await pacer.pause();
+    }
+    options.onProgress?.({ phase: 'packs', done: i + 1, total: packs.length });
+  }
+  for (const [i, row] of rows.entries()) {
+    await verifySnapshot(context, row, level, problems, pacer);
+    options.onProgress?.({ phase: 'snapshots', done: i + 1, total: rows.length });
+  }
+  return { level, packs: packs.length, snapshots: rows.length, problems };
+}
+
+/** Runs one check; damage goes on the list, anything else is the caller's. */
+function collect<T>(
+  problems: VerifyProblem[],
+  snapshot: string | undefined,
+  check: () => T,
+): T | undefined {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    const { code, message, file, offset } = error;
+    problems.push({ code, message, file, offset, snapshot: error.snapshot ?? snapshot });
+    return undefined;
+  }
+}
+
+/** The checks of one pack, each small enough to be made in one go. */
+function* packSteps(
+  context: StoreContext,
+  row: PackRow,
+  level: VerifyLevel,
+): Generator<() => void> {
+  let pack: PackReader | undefined;
+  yield () => {
+    // Afresh: the footer in memory says nothing about the disk.
+    context.packs.forget(row.name);
+    const opened = context.packs.reader(row.name);
+    if (opened.sizeBytes !== row.sizeBytes) {
+      throw opened.corrupt(`${opened.sizeBytes} bytes long, ${row.sizeBytes} expected`);
+    }
+    opened.checkDigests();
+    pack = opened;
+  };
+  if (pack === undefined) return;
+  const reader: PackReader = pack;
+  if (level !== 'quick') {
+    yield () => {
+      if (reader.computeName() !== row.name) throw reader.corrupt('name is not the SHA-256');
+    };
+  }
+  const buffer = Buffer.alloc(FRAME_PAGES * PAGE_BYTES);
+  for (const segment of reader.footer.references.keys()) {
+    let tables: FrameTable[] = [];
+    yield () => {
+      tables = reader.frameTables(segment);
+    };
+    if (level === 'quick') continue;
+    for (const table of tables) {
+      for (let index = 0; index < table.length; index++) {
+        yield () => checkFrame(reader, table, index, buffer);
+      }
+    }
+  }
+}
+
+function checkFrame(pack: PackReader, table: FrameTable, index: number, buffer: Buffer): void {
+  pack.readFrame(table, index, buffer);
+  const expected = pack.frameDigests(table, index);
+  const digest = Buffer.alloc(DIGEST_BYTES);
+  for (const [rank, slot] of table.slotsAt(index).entries()) {
+    const start = rank * PAGE_BYTES;
+    sha256Into(buffer.subarray(start, start + table.pageBytes(slot)), digest, 0);
+    if (digest.compare(expected, rank * DIGEST_BYTES, (rank + 1) * DIGEST_BYTES) === 0) continue;
+    throw pack.corrupt(`page in slot ${slot} is not its digest's`, table.entryAt(index).offset);
+  }
+}
+
+async function verifySnapshot(
+  context: StoreContext,
+  row: SnapshotRow,
+  level: VerifyLevel,
+  problems: VerifyProblem[],
+  pacer: Pacer,
+): Promise<void> {
+  const manifest = collect(problems, row.id, () => readManifest(context, row));
+  if (manifest === undefined || level !== 'snapshots') return;
+  const pages = new PageReader(context);
+  const spaces = new SpaceReader(pages);
+  const isLocated = collect(problems, row.id, () => {
+    pages.useSegments(manifest.segments, row.id);
+    return true;
+  });
+  if (isLocated === undefined) return;
+  for (const { name, content } of manifest.entries) {
+    if (content === undefined) continue;
+    const image = Buffer.from(name).toString();
+    const place = { snapshot: row.id, image, segmentCount: manifest.segments.length };
+    const slices = spaces.slices(content, place);
+    while (collect(problems, row.id, () => slices.next().done === false) === true) {
+      await pacer.pause();
+    }
+  }
+}
