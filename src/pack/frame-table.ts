@@ -119,11 +119,6 @@ export class FrameTable {
     };
   }
 
-  /** Where the digest of a slot is in the pack; its frame must be at `index`. */
-  digestOffset(index: number, slot: number): number {
-    return (this.#digestsOffsets[index] as number) + this.rankOf(index, slot) * 32;
-  }
-
   /** The length of a slot's page. */
   pageBytes(slot: number): number {
     return this.#shortPages.get(slot) ?? PAGE_BYTES;

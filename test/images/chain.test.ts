@@ -12,6 +12,7 @@ import {
   type MadeRun,
   makeImageDirectory,
   makeIncrementalDump,
+  memoryOf,
   pagesByAddress,
   readEntry,
   textOf,
@@ -42,7 +43,7 @@ describe('a real chain', () => {
         const chain = openImageDirectory(fixture(`chain-${version}/${number}`));
         const full = openImageDirectory(fixture(`zoo-${version}/00${number}`));
         expect(chain.chainDepth).toBe(number - 1);
-        expect(pagesByAddress(chain)).toEqual(pagesByAddress(full));
+        expect(memoryOf(chain)).toEqual(memoryOf(full));
         const names = (directory: typeof full): string[] =>
           directory.entries.map((entry) => textOf(entry.name));
         expect(names(chain)).toEqual(names(full));
@@ -77,9 +78,7 @@ describe('a real chain', () => {
     const third = makeIncrementalDump(second, fixture('zoo-4.2/003'), join(root, '3'));
     const chain = openImageDirectory(third);
     expect(chain.chainDepth).toBe(2);
-    expect(pagesByAddress(chain)).toEqual(
-      pagesByAddress(openImageDirectory(fixture('zoo-4.2/003'))),
-    );
+    expect(memoryOf(chain)).toEqual(memoryOf(openImageDirectory(fixture('zoo-4.2/003'))));
   });
 });
 
@@ -234,7 +233,7 @@ describe('a made chain', () => {
             const target = join(root, `chain-${seed}`);
             previous = previous === undefined ? full : makeIncrementalDump(previous, full, target);
             const flat = openImageDirectory(previous);
-            expect(pagesByAddress(flat)).toEqual(pagesByAddress(openImageDirectory(full)));
+            expect(memoryOf(flat)).toEqual(memoryOf(openImageDirectory(full)));
           });
           rmSync(root, { recursive: true });
         },

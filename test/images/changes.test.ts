@@ -125,7 +125,7 @@ describe('a directory that changes', () => {
     const second = makeImageDirectory(join(root, '2'), { parent: '../1' });
     const directory = openImageDirectory(second);
     rmSync(join(second, 'parent'));
-    symlinkSync('../1', join(second, 'parent'));
+    symlinkSync('../1/.', join(second, 'parent'));
     expect(() => directory.confirmUnchanged()).toThrow(incomplete(second, 'parent'));
   });
 

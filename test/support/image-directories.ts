@@ -2,6 +2,7 @@
  * Makes image directories for tests: from a list of runs, or as an incremental dump between two
  * full ones, the way CRIU writes them. The content of a made page follows from a seed.
  */
+import { hash } from 'node:crypto';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import {
@@ -220,6 +221,15 @@ export function pagesByAddress(directory: ImageDirectory): Map<string, Map<numbe
     spaces.set(name, pages);
   }
   return spaces;
+}
+
+/** The memory of a directory in a form that is quick to compare: a digest for every address. */
+export function memoryOf(directory: ImageDirectory): Record<string, string[]> {
+  const spaces = [...pagesByAddress(directory)].map(([name, pages]) => [
+    name,
+    Array.from(pages, ([start, page]) => `${start} ${hash('sha256', page)}`),
+  ]);
+  return Object.fromEntries(spaces) as Record<string, string[]>;
 }
 
 /** The entry with this name. */

@@ -1,0 +1,70 @@
+/**
+ * The benchmark: stores a series of image directories with this library and with what users would
+ * pick instead, restores the newest, and prints times, throughput, kept bytes and ratios.
+ *
+ *   npm run bench -- [--series DIR] [--runs N]
+ *
+ * DIR holds image directories that sort in the order they were taken; without it the small dumps
+ * of test/fixtures are used, which say little about speed. Subjects alternate, each works in a
+ * child process, `sync` runs between them outside the timing, and what a subject wrote stays until
+ * the run ends, so that all of them write to fresh memory. The median and the spread are printed;
+ * absolute times mean nothing on a shared machine, the ratios of one run do.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { fixture, unpackFixtures } from '../test/support/fixtures.ts';
+import { directoryBytes, warmUp } from './series.ts';
+import { cpA } from './subjects/cp-a.ts';
+import { ours } from './subjects/ours.ts';
+import { restic } from './subjects/restic.ts';
+import type { Measurement, Subject } from './subjects/subject.ts';
+import { tarZstd } from './subjects/tar-zstd.ts';
+import { printTable } from './table.ts';
+
+const { values } = parseArgs({
+  options: { series: { type: 'string' }, runs: { type: 'string', default: '3' } },
+});
+
+async function main(): Promise<void> {
+  const series = await findSeries();
+  const snapshots = readdirSync(series).sort();
+  const logicalBytes = directoryBytes(series);
+  const subjects = [ours, cpA, tarZstd, restic].filter((subject) => subject.isAvailable());
+  const results = new Map<string, Measurement[]>(subjects.map(({ name }) => [name, []]));
+  for (let run = 0; run < Number(values.runs); run++) {
+    const work = mkdtempSync(join(tmpdir(), 'criu-timeline-bench-'));
+    try {
+      warmUp(series);
+      for (const subject of subjects) {
+        execFileSync('sync');
+        results.get(subject.name)?.push(measure(subject, series, snapshots, work));
+      }
+    } finally {
+      rmSync(work, { recursive: true, force: true });
+    }
+  }
+  printTable({ series, snapshots: snapshots.length, logicalBytes, results });
+}
+
+async function findSeries(): Promise<string> {
+  if (values.series !== undefined) return resolve(values.series);
+  console.log('No --series: using the small fixtures, 3 dumps of 2.7 MB. They say little of speed.');
+  await unpackFixtures();
+  return fixture('zoo-4.2');
+}
+
+function measure(
+  subject: Subject,
+  series: string,
+  snapshots: readonly string[],
+  work: string,
+): Measurement {
+  const directory = join(work, subject.name.replaceAll(/\W+/g, '-'));
+  execFileSync('mkdir', ['-p', directory]);
+  return subject.measure({ series, snapshots, directory });
+}
+
+await main();
