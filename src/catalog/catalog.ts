@@ -5,11 +5,10 @@
  * Reading is synchronous and needs no lock (WAL). Writing waits at most 5 ms in the calling thread
  * and tries again asynchronously. Every row that decides what exists is checked when it is read.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { sameBytes } from '../bytes/hex.ts';
-import { StoreError, storageError } from '../errors.ts';
-import { isBusy } from './lease.ts';
+import { StoreError } from '../errors.ts';
+import { meaningOf, openDatabase, retryWhileBusy } from './database.ts';
 import { checkRow, rowChecksum, type PackRow, type SegmentRow, type SnapshotRow } from './rows.ts';
 import { MIGRATIONS } from './schema.ts';
 import { SnapshotTable, type SnapshotToAdd } from './snapshot-table.ts';
@@ -33,12 +32,6 @@ export interface CatalogTotals {
   readonly logicalBytes: number;
   readonly generation: number;
 }
-
-/** Milliseconds that SQLite may wait for a lock inside one call. */
-const BUSY_TIMEOUT_MS = 5;
-const RETRY_MS = 5;
-/** Below 3.51.3, SQLite may corrupt a WAL database with several connections ("WAL-reset bug"). */
-const MINIMUM_SQLITE = 3_051_003;
 
 /** An open catalog. */
 export class Catalog {
@@ -209,6 +202,11 @@ export class Catalog {
     await this.#write(undefined, () => this.#run('DELETE FROM leases WHERE name = ?', name));
   }
 
+  /** Names of all registered leases. */
+  leaseNames(): string[] {
+    return this.#all<{ name: string }>('SELECT name FROM leases').map(({ name }) => name);
+  }
+
   /** The process that registered a lease, for messages. */
   leaseProcess(name: string): number | undefined {
     const sql = 'SELECT process FROM leases WHERE name = ?';
@@ -273,27 +271,6 @@ interface SegmentColumns {
   checksum: Uint8Array;
 }
 
-function openDatabase(file: string): Database.Database {
-  let database: Database.Database;
-  try {
-    database = new Database(file, { timeout: BUSY_TIMEOUT_MS, fileMustExist: true });
-  } catch (error) {
-    throw meaningOf(error, file);
-  }
-  const version = database.prepare('SELECT sqlite_version()').pluck().get() as string;
-  if (versionNumber(version) < MINIMUM_SQLITE) {
-    database.close();
-    const message = `SQLite ${version} is too old: 3.51.3 is the first without the WAL-reset bug`;
-    throw new StoreError('UNSUPPORTED_VERSION', message, { file });
-  }
-  return database;
-}
-
-function versionNumber(version: string): number {
-  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
-  return major * 1_000_000 + minor * 1_000 + patch;
-}
-
 /** Brings the schema to this version; a new catalog also learns whose it is. */
 function migrate(database: Database.Database, file: string, storeId: Uint8Array): void {
   const versionOf = () => database.pragma('user_version', { simple: true }) as number;
@@ -311,25 +288,4 @@ function migrate(database: Database.Database, file: string, storeId: Uint8Array)
       database.prepare('INSERT INTO store VALUES (1, ?, 0, ?)').run(storeId, checksum);
     })
     .immediate();
-}
-
-/** Calls `action` until no other process is in its way, or the signal fires. */
-async function retryWhileBusy<T>(signal: AbortSignal | undefined, action: () => T): Promise<T> {
-  for (;;) {
-    signal?.throwIfAborted();
-    try {
-      return action();
-    } catch (error) {
-      if (!isBusy(error)) throw error;
-      await delay(RETRY_MS, undefined, signal === undefined ? {} : { signal });
-    }
-  }
-}
-
-/** Turns an error of SQLite into one of ours: damage is CORRUPT, the rest STORAGE. */
-function meaningOf(cause: unknown, file: string): unknown {
-  if (!(cause instanceof Database.SqliteError)) return cause;
-  const isDamage = /^SQLITE_(CORRUPT|NOTADB)/.test(cause.code);
-  if (!isDamage) return storageError('use the catalog', file, cause);
-  return new StoreError('CORRUPT', `damaged catalog: ${cause.message}`, { file, cause });
 }

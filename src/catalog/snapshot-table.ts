@@ -91,6 +91,12 @@ export class SnapshotTable {
     return this.#select('ORDER BY snapshots.number');
   }
 
+  /** The newest snapshot of a timeline of any kind, by sequence. */
+  newest(name: string): SnapshotRow | undefined {
+    const where = 'WHERE timelines.name = ? AND removed = 0 ORDER BY sequence DESC LIMIT 1';
+    return this.#select(where, name)[0];
+  }
+
   /** The newest restorable snapshot of a timeline, by sequence. */
   latest(name: string): SnapshotRow | undefined {
     const where = `WHERE timelines.name = ? AND removed = 0 AND kind = 'restorable'

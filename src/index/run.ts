@@ -1,20 +1,6 @@
 /**
  * A run: the full pages of one pack by the first six bytes of their digests, sorted, so that one
- * read of 4 KiB answers whether the pack may hold a page. Pure layout.
- *
- * ```
- * run     = header block* fences checksum
- * header  = "criutlix" | version u32 = 1 | block count u32 | entry count u64 | pack digest 32
- *           | 8 bytes zero                                                             (64 bytes)
- * block   = 4096 bytes, columns of up to 340 entries, sorted by prefix:
- *              0  340 x u32  first four bytes of the digest, as a big-endian number
- *           1360  340 x u32  slot
- *           2720  340 x u16  the next two bytes of the digest, as a big-endian number
- *           3400  340 x u16  local segment number in the pack
- *           4080  u32 entries used | u32 zero | checksum 8: SHA-256(bytes [0, 4088)), first 8
- * fences  = block count x u32: the largest first-four-bytes of each block
- * checksum= first 8 bytes of SHA-256(header | fences)
- * ```
+ * read of 4 KiB answers whether the pack may hold a page. Pure layout (FORMAT.md, section 6).
  *
  * A run is derived: it can be lost, and is then built again from its pack. What it says is only a
  * hint; the digest in the pack decides. Memory: 4 bytes of fences for 340 pages.

@@ -1,8 +1,7 @@
 /**
- * The digests that tie a space together: a leaf is the SHA-256 of the concatenated digests of 512
- * pages (in the order of the pages; the last leaf may cover fewer), the root the SHA-256 of the
- * space's length in bytes (u64) and its leaves. A Merkle tree of two levels (Merkle, 1987): a
- * restore can check 2 MiB at a time, for 0.06 bytes a page.
+ * The digests that tie a file together: leaves over 512 pages each, and a root over the leaves
+ * (FORMAT.md, section 4). A hash tree of two levels (Merkle, 1987): a restore can check 2 MiB at a
+ * time, for 0.06 bytes a page.
  */
 import { DIGEST_BYTES, sha256, startSha256 } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';

@@ -1,27 +1,7 @@
 /**
- * The manifest: all of a snapshot but its pages. Pure encoder and decoder; one byte string has one
- * meaning, and a decoder consumes it exactly or throws.
- *
- * ```
- * version u8 = 1 | snapshot id 16 | revision varint | kind u8 (1 restorable, 2 pre-dump)
- * timeline text | sequence varint | time: sign u8 (1 before 1970), milliseconds varint
- * label count varint, then key text, value text of each, keys ascending by their bytes
- * parent u8 (0 none, 1 there): snapshot id 16, snapshot digest 32
- * CRIU run id text (empty: none) | dump uptime: u8 (0 none, 1 there), microseconds u64
- * page bytes of the dump varint | mode of the image directory varint
- * segment count varint, then the 16-byte identities of the segments that recipes refer to, by
- *   local number: a manifest can move to another pack as it is
- * new page count varint
- * entry count varint, then each, names ascending by their bytes:
- *   kind u8 (1 directory, 2 file, 3 file that holds the pages of a memory space)
- *   mode varint | name bytes (with length)
- *   kinds 2, 3: size varint | leaves (32 bytes each, as many as the size asks for)
- *               | recipe bytes (with length)
- *   kind 3:     space name text | run count varint | for each run: gap varint, pages varint
- * ```
- *
- * A gap is the distance in pages from the end of the run before (from 0 for the first). A text is
- * UTF-8 with a varint length.
+ * The manifest: all of a snapshot but its pages. Pure encoder and decoder of the layout in
+ * FORMAT.md, section 4: one byte string has one meaning, and a decoder consumes it exactly or
+ * throws. It holds no reference to a pack, so that it can move to another one as it is.
  */
 import { DIGEST_BYTES } from '#digest';
 import { ID_BYTES } from '../bytes/id.ts';

@@ -1,17 +1,11 @@
 /**
- * A recipe: how the pages of a space are put together, as runs in the order of the pages.
+ * A recipe: how the pages of a file are put together, as runs in the order of the pages
+ * (FORMAT.md, section 4).
  *
  * A run is either zero pages, or consecutive slots of one segment. Runs are kept in columns of
  * varints, because like bytes beside like bytes compress: 17,000 runs of a redis dump take 51 KB,
  * and half of that after zstd. A slot is written as its distance from where the previous run of
  * the same segment ended, which is small because capture stores and restore reads in page order.
- *
- * ```
- * run count varint | heads bytes varint | segments bytes varint | heads | segments | gaps
- *   heads     a varint a run: pages * 2 + (1 if it refers to slots)
- *   segments  a varint for each run of slots: the segment's local number in this manifest
- *   gaps      a varint for each run of slots: zigzag(first slot - expected slot of that segment)
- * ```
  */
 import { ByteReader } from '../bytes/reader.ts';
 import { ByteWriter } from '../bytes/writer.ts';

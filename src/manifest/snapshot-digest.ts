@@ -1,18 +1,7 @@
 /**
- * The digest of a snapshot: SHA-256 over its logical content in a canonical form. It survives any
- * rewriting of recipes and packs, and holds the parent's digest, so that nobody can change the
- * past of a timeline without changing the digest of its newest snapshot.
- *
- * ```
- * "criu-timeline snapshot 1\n"
- * kind u8 | time as in the manifest | label count varint, then key text, value text of each
- * parent's digest (32 bytes, zero without a parent) | CRIU run id text | page bytes varint
- * mode of the directory varint | entry count varint, then each, names ascending by their bytes:
- *   kind u8 (1 directory, 2 file) | mode varint | name bytes (with length)
- *   files: size varint | root 32
- * ```
- *
- * Where memory lies is part of it through the content of the pagemap images.
+ * The digest of a snapshot: SHA-256 over its logical content in a canonical form (FORMAT.md,
+ * section 4). It survives any rewriting of recipes and packs, and holds the parent's digest, so
+ * that nobody can change the past of a timeline without changing the digest of its newest snapshot.
  */
 import { DIGEST_BYTES, sha256 } from '#digest';
 import { ByteWriter } from '../bytes/writer.ts';

@@ -1,6 +1,6 @@
 /**
  * The footer of a pack: its table of segment identities and the directory of its blocks. Pure; the
- * layout is in format.ts. Every offset is checked to lie in the pack, in ascending order.
+ * layout is in FORMAT.md, section 3. Every offset is checked to lie in the pack, and to ascend.
  */
 import { DIGEST_BYTES } from '#digest';
 import { ByteReader } from '../bytes/reader.ts';

@@ -1,58 +1,10 @@
 /**
- * The layout of a pack, byte by byte: constants, and pure encoders and decoders of its parts.
+ * The layout of a pack (FORMAT.md, section 3): its constants, and pure encoders and decoders of
+ * header, block header and trailer. Footer and frame table have files of their own.
  *
- * ```
- * pack     = header block* footer-block trailer          (file name: SHA-256 of all of it, in hex)
- * header   = "criutlpk" | version u16 = 1 | 6 bytes zero
- * block    = block header (24 bytes) | stored bytes
- *   0  type        u8    1 frame  2 digests  3 (reserved: bases of delta pages)  4 frame table
- *                        5 manifest part  6 tombstones  7 footer
- *   1  codec       u8    0 as it is  1 zstd
- *   2  key id      u16   0 (reserved for encryption)
- *   4  stored      u32   bytes that follow
- *   8  raw         u32   bytes after decoding; at most MAX_BLOCK_RAW_BYTES
- *  12  reserved    u32   0
- *  16  checksum    8     first 8 bytes of SHA-256(block header [0, 16) | stored bytes)
- * trailer  = footer offset u64 | footer bytes u32 | reserved u32 = 0 | checksum 8 | "criutlpe"
- *            (checksum: first 8 bytes of SHA-256(trailer [0, 16)))
- * ```
- *
- * A **frame** holds up to 64 pages of one kind, one after the other, each padded with zeros to
- * 4096 bytes. Slot s of a segment is in frame floor(s / 64), at the place that the frame's bitmap
- * gives it. A **frame table** lists up to 4096 frames of one segment:
- *
- * ```
- * frame count u32 | short count u32
- * frame count times (40 bytes, frame numbers ascending):
- *   0  frame       u32   number in the segment
- *   4  kind        u8    1 full pages  2 (reserved: delta pages)
- *   5  reserved    3     0
- *   8  slots       u64   bit i set: slot 64 * frame + i is in this frame
- *  16  offset      u64   of the frame's block in the pack
- *  24  block bytes u32   block header included
- *  28  reserved    u32   0
- *  32  digests     u64   offset in the pack of the first page's digest
- * short count times (8 bytes, slots ascending): slot u32 | bytes u16 (1..4095) | reserved u16 = 0
- * ```
- *
- * A **digests** block holds the 32-byte SHA-256 of full pages in slot order; it is never
- * compressed, so that one digest can be read and compared in place: a wrong byte there can make
- * two pages differ, never be equal.
- *
- * The **footer** is the directory of everything but frames:
- *
- * ```
- * reference count varint | that many segment identities (16 bytes): local numbers 0, 1, 2 …
- * entry count varint | entries in the order of their offsets:
- *   type u8 | offset varint | block bytes varint | then by type
- *   digests          nothing
- *   frame table      local segment varint | first frame varint | last frame varint
- *   manifest part    snapshot id 16 | revision varint | part varint | parts varint
- *                    | 32-byte SHA-256 of the whole manifest
- *   tombstones       nothing
- * ```
- *
- * The footer is at the end because a pack is written front to back, in one pass.
+ * A block is decoded only after its checksum has been found right, and nothing is allocated for it
+ * before its length has been compared with a stated maximum. The footer is at the end because a
+ * pack is written front to back, in one pass.
  */
 import { DIGEST_BYTES, sha256, startSha256 } from '#digest';
 import { sameBytes } from '../bytes/hex.ts';

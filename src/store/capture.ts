@@ -29,8 +29,8 @@ export interface CaptureSource {
   readonly takenAt?: Date | undefined;
   /** What the caller wants to remember; part of the snapshot's digest. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
-  /** Id or name of the snapshot to continue from; the timeline's newest, unless given. */
-  readonly parent?: string | undefined;
+  /** The snapshot to continue from, or its id or name; the timeline's newest, unless given. */
+  readonly parent?: string | { readonly id: string } | undefined;
 }
 
 const MAX_LABEL_BYTES = 4096;
@@ -86,7 +86,7 @@ async function captureImages(
     staged.writer.addManifest({ ...manifest, digest: manifestDigest, bytes: manifestBytes });
     const pack = staged.seal();
     const segment = { identity, pages: pages.newPages };
-    const snapshot = describeSnapshot(manifest, manifestDigest, pack.sizeBytes);
+    const snapshot = rowOf(manifest, manifestDigest, pack.sizeBytes);
     const toPublish = { path: staged.path, pack, segment, snapshot };
     return await publish(context, toPublish, options.signal);
   } finally {
@@ -121,7 +121,7 @@ function makeManifest(
   };
 }
 
-function describeSnapshot(
+function rowOf(
   manifest: Manifest,
   manifestDigest: Uint8Array,
   storedBytes: number,
@@ -151,9 +151,10 @@ function describeSnapshot(
 function findParent(
   context: StoreContext,
   timeline: string,
-  reference: string | undefined,
+  asked: CaptureSource['parent'],
 ): SnapshotRow | undefined {
-  if (reference === undefined) return context.catalog.snapshots.ofTimeline(timeline).at(-1);
+  if (asked === undefined) return context.catalog.snapshots.newest(timeline);
+  const reference = typeof asked === 'string' ? asked : asked.id;
   const parent = resolveSnapshot(context.catalog, reference);
   if (!parent.removed) return parent;
   throw new StoreError('NOT_FOUND', 'the parent has been removed', { snapshot: parent.id });

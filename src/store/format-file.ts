@@ -1,14 +1,7 @@
 /**
- * format.json: which format the store is in, who it is, and which features it uses. Written once,
- * under a temporary name, and put in place by a link, so that of two creators only one wins.
- *
- * ```json
- * { "format": "criu-timeline", "version": 1, "storeId": "<32 hex digits>",
- *   "features": [], "checksum": "<16 hex digits>" }
- * ```
- *
- * The checksum is the first 8 bytes of the SHA-256 of the JSON text of the object without it. A
- * feature is a word that a reader must know; there are none yet.
+ * format.json: which format the store is in, who it is, and which features it uses (FORMAT.md,
+ * section 8). Written once, under a temporary name, and put in place by a link, so that of two
+ * creators only one wins.
  */
 import { sha256 } from '#digest';
 import { fromHex, toHex } from '../bytes/hex.ts';

@@ -141,17 +141,23 @@ function makeCatalogFile(files: Files, layout: StoreLayout): void {
   syncDirectory(files, layout.directory);
 }
 
+/** Says that this process is here, and forgets those that are gone. */
 async function registerLease(context: StoreContext, staging: StagingArea): Promise<void> {
-  await context.catalog.putLease(staging.name, process.pid);
-  for (const dead of clearDeadStaging(context.files, context.layout, staging.name)) {
-    await context.catalog.deleteLease(dead);
+  const { catalog, files, layout } = context;
+  await catalog.putLease(staging.name, process.pid);
+  clearDeadStaging(files, layout, staging.name);
+  for (const name of catalog.leaseNames()) {
+    if (!exists(files, layout.leaseFile(name))) await catalog.deleteLease(name);
   }
 }
 
 async function closeForWriting(context: StoreContext, staging: StagingArea): Promise<void> {
   try {
-    await context.catalog.deleteLease(staging.name);
     staging.close();
+    await context.catalog.deleteLease(staging.name);
+  } catch (error) {
+    // On a full disk the row stays, and the next opening forgets it.
+    if (!(error instanceof StoreError && error.code === 'STORAGE')) throw error;
   } finally {
     closeParts(context);
   }

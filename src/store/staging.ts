@@ -7,7 +7,6 @@
  */
 import { join } from 'node:path';
 import { takeLease, type Lease } from '../catalog/lease.ts';
-import { storageError, StoreError } from '../errors.ts';
 import type { Files } from '../files/files.ts';
 import { exists } from '../files/transfer.ts';
 import { newName } from './clock.ts';
@@ -71,11 +70,10 @@ function removeStaging(files: Files, layout: StoreLayout, name: string): void {
 }
 
 /**
- * Removes what dead processes left behind, and returns the names of their leases. What belongs to
- * living ones stays: their leases cannot be taken.
+ * Removes what dead processes left behind. What belongs to living ones stays: their leases cannot
+ * be taken.
  */
-export function clearDeadStaging(files: Files, layout: StoreLayout, own: string): string[] {
-  const cleared: string[] = [];
+export function clearDeadStaging(files: Files, layout: StoreLayout, own: string): void {
   // Directories are listed before leases are looked at: a lease file is older than its directory.
   const directories = files.list(layout.staging).map((name) => name.toString());
   const leases = files
@@ -84,22 +82,19 @@ export function clearDeadStaging(files: Files, layout: StoreLayout, own: string)
     .filter((name) => name.endsWith(LEASE_SUFFIX))
     .map((name) => name.slice(0, -LEASE_SUFFIX.length));
   for (const name of new Set([...directories, ...leases])) {
-    if (name !== own && clearIfDead(files, layout, name)) cleared.push(name);
+    if (name !== own) clearIfDead(files, layout, name);
   }
-  return cleared;
 }
 
-function clearIfDead(files: Files, layout: StoreLayout, name: string): boolean {
+function clearIfDead(files: Files, layout: StoreLayout, name: string): void {
   const path = layout.leaseFile(name);
   const lease = takeLease(path);
-  if (lease === undefined && exists(files, path)) return false;
+  if (lease === undefined && exists(files, path)) return;
   try {
     removeStaging(files, layout, name);
-  } catch (error) {
-    // Somebody else clears the same; what is really wrong will meet the next writer.
-    if (!(error instanceof StoreError)) throw storageError('clear staging', path, error);
+  } catch {
+    // What a dead process left must not keep a living one from opening; the next one tries again.
   } finally {
     lease?.release();
   }
-  return true;
 }

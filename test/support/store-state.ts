@@ -30,10 +30,7 @@ export function storeState(directory: string): StoreState {
 }
 
 /** Runs `action` on a copy of a store's catalog. */
-export function readCatalog<T>(
-  directory: string,
-  action: (catalog: Database.Database) => T,
-): T {
+export function readCatalog<T>(directory: string, action: (catalog: Database.Database) => T): T {
   const copy = mkdtempSync(join(tmpdir(), 'criu-timeline-catalog-'));
   try {
     for (const name of ['catalog.sqlite', 'catalog.sqlite-wal']) {

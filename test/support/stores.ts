@@ -18,7 +18,7 @@ export async function openStore(path: string, options: OpenOptions = {}): Promis
 
 /** Makes a small image directory, of two spaces, that follows from the seed; returns its path. */
 export function makeDump(path: string, seed: number, pages = 24): string {
-  const changing = { start: 1000, count: Math.ceil(pages / 4), seed: seed + 1 };
+  const changing = { start: 1_000_000, count: Math.ceil(pages / 4), seed: seed + 1 };
   return makeImageDirectory(path, {
     spaces: [
       { name: 'pagemap-7', pagesId: 1, runs: [{ start: 16, count: pages }, changing] },

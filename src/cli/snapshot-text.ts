@@ -1,0 +1,40 @@
+/** Snapshots as lines of text, the same way in every command. */
+import type { Snapshot } from '../index.ts';
+import { count, formatBytes, formatLabels, formatTable, formatTime, type Column } from './text.ts';
+
+const COLUMNS: readonly Column[] = [
+  { title: 'SEQ', align: 'right' },
+  { title: 'ID', align: 'left' },
+  { title: 'TAKEN AT', align: 'left' },
+  { title: 'KIND', align: 'left' },
+  { title: 'LOGICAL', align: 'right' },
+  { title: 'NEW PAGES', align: 'right' },
+  { title: 'STORED', align: 'right' },
+  { title: 'LABELS', align: 'left' },
+];
+
+/** One line: the id first, for scripts without JSON. */
+export function formatSnapshot(snapshot: Snapshot): string {
+  const { id, timeline, sequence, sizes } = snapshot;
+  const logical = `${formatBytes(sizes.logical.bytes)} logical`;
+  const stored = `${formatBytes(sizes.stored.bytes)} stored`;
+  return `${id}  ${timeline}@${sequence}  ${logical}, ${count(sizes.new.pages, 'new page')}, ${stored}`;
+}
+
+/** A table of the snapshots of a timeline. */
+export function formatSnapshots(snapshots: readonly Snapshot[]): string[] {
+  return formatTable(COLUMNS, snapshots.map(rowOf));
+}
+
+function rowOf({ sequence, id, takenAt, kind, sizes, labels }: Snapshot): string[] {
+  return [
+    String(sequence),
+    id,
+    formatTime(takenAt),
+    kind === 'pre-dump' ? kind : '',
+    formatBytes(sizes.logical.bytes),
+    String(sizes.new.pages),
+    formatBytes(sizes.stored.bytes),
+    formatLabels(labels).join(' '),
+  ];
+}
