@@ -51,7 +51,7 @@ async function main(): Promise<void> {
 
 async function findSeries(): Promise<string> {
   if (values.series !== undefined) return resolve(values.series);
-  console.log('No --series: using the small fixtures, 3 dumps of 2.7 MB. They say little of speed.');
+  console.log('No --series: using the small fixtures, 3 dumps of 2.7 MB, too few for speed.');
   await unpackFixtures();
   return fixture('zoo-4.2');
 }

@@ -84,6 +84,13 @@ export function systemCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** Whether an error says that stored bytes are lost: damaged, or on a medium that fails. */
+export function isDamage(error: unknown): boolean {
+  if (systemCode(error) === 'EIO') return true;
+  if (!(error instanceof StoreError)) return false;
+  return error.code === 'CORRUPT' || systemCode(error.cause) === 'EIO';
+}
+
 /** Turns a failure of the operating system into a STORAGE error; a StoreError passes as it is. */
 export function storageError(action: string, file: string, cause: unknown): StoreError {
   if (cause instanceof StoreError) return cause;

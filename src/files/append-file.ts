@@ -1,6 +1,6 @@
 /**
  * A new file that is written front to back through one buffer: many small writes become few big
- * ones (1 MiB, beyond which a larger one gained nothing here). Not durable until `sync`.
+ * ones of 1 MiB. Not durable until `sync`.
  */
 import type { Files } from './files.ts';
 import { writeAll } from './transfer.ts';

@@ -6,7 +6,7 @@
  * that is missing or damaged answers nothing and says so, so that the caller can build it again.
  * Memory: the block cache, and 4 bytes for each 340 pages.
  */
-import { storageError } from '../errors.ts';
+import { isDamage, storageError } from '../errors.ts';
 import { DescriptorPool } from '../files/descriptor-pool.ts';
 import type { Files } from '../files/files.ts';
 import { isMissing, readUpTo } from '../files/transfer.ts';
@@ -101,7 +101,7 @@ export class PageIndex {
       readUpTo(this.#files, fd, bytes, place.offset);
       return decodeFences(header, bytes);
     } catch (error) {
-      if (isMissing(error)) return undefined;
+      if (isMissing(error) || isDamage(error)) return undefined;
       throw storageError('read the page index', path, error);
     }
   }
@@ -163,15 +163,25 @@ export class PageIndex {
     this.#keyAt[place] = -1;
     const base = place * RUN_BLOCK_BYTES;
     const bytes = this.#slab.subarray(base, base + RUN_BLOCK_BYTES);
-    const fd = this.#descriptors.use(run.path);
-    readUpTo(this.#files, fd, bytes, RUN_HEADER_BYTES + block * RUN_BLOCK_BYTES);
-    if (!isRunBlockIntact(bytes) || this.#usedOf(base) > RUN_BLOCK_ENTRIES) {
+    if (!this.#readBlock(run, block, bytes) || this.#usedOf(base) > RUN_BLOCK_ENTRIES) {
       run.damaged = true;
       return -1;
     }
     this.#cached.set(key, place);
     this.#keyAt[place] = key;
     return base;
+  }
+
+  #readBlock(run: OpenRun, block: number, target: Uint8Array): boolean {
+    try {
+      const fd = this.#descriptors.use(run.path);
+      const offset = RUN_HEADER_BYTES + block * RUN_BLOCK_BYTES;
+      const count = readUpTo(this.#files, fd, target, offset);
+      return count === RUN_BLOCK_BYTES && isRunBlockIntact(target);
+    } catch (error) {
+      if (isMissing(error) || isDamage(error)) return false;
+      throw storageError('read the page index', run.path, error);
+    }
   }
 
   #usedOf(base: number): number {

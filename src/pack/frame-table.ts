@@ -2,7 +2,7 @@
  * The frame table of a segment, in columns: where each frame of up to 64 pages is, which slots it
  * holds, and where their digests are. Pure; the layout is in FORMAT.md, section 3.
  *
- * Capacity: 45 bytes of memory for a frame, 0.7 bytes for a page: 3.5 MB for 5 million pages.
+ * Capacity: 32 bytes of memory for a frame, half a byte for a page: 2.5 MB for 5 million pages.
  */
 import { ByteReader } from '../bytes/reader.ts';
 import { PAGE_BYTES } from '../bytes/page.ts';

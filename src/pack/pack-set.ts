@@ -9,7 +9,7 @@ import type { Files } from '../files/files.ts';
 import { isMissing, readUpTo } from '../files/transfer.ts';
 import { PackReader, type Source } from './reader.ts';
 
-/** Packs whose footers stay in memory: 64 tables of a 1 GiB capture take 12 MB. */
+/** Packs whose footers and tables stay in memory: 128 KiB for a capture of 1 GiB of new pages. */
 const MAX_READERS = 256;
 const MAX_DESCRIPTORS = 64;
 

@@ -1,7 +1,7 @@
 /**
  * Reads a pack: its footer at opening, everything else on demand, each block against its checksum.
  *
- * Frame tables are kept once read (0.7 bytes a page); frames and manifests are not, that is the
+ * Frame tables are kept once read (half a byte a page); frames and manifests are not, that is the
  * caller's cache. Nothing here trusts a length before it is checked against the pack's size.
  */
 import { DIGEST_BYTES, sha256, startSha256 } from '#digest';

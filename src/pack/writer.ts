@@ -49,7 +49,7 @@ const FRAME_BYTES = FRAME_PAGES * PAGE_BYTES;
 /** Frames whose digests go into one block: 256 KiB of digests, read back 32 bytes at a time. */
 const DIGESTS_FRAMES = 128;
 const MANIFEST_PART_BYTES = 1024 * 1024;
-/** Manifests are small and kept for long: 6 saves a fifth over 1, and costs 3 ms for 100 KB. */
+/** Manifests are small and kept for long: 6 saves 6 % over 1, and costs 0.2 ms for 17 KB. */
 const MANIFEST_LEVEL = 6;
 
 /** Writes one pack. */

@@ -3,7 +3,7 @@
  * been committed since the last time, and builds those that are missing or damaged.
  */
 import { fromHex } from '../bytes/hex.ts';
-import { StoreError } from '../errors.ts';
+import { isDamage } from '../errors.ts';
 import { AppendFile } from '../files/append-file.ts';
 import { encodeRun, type RunEntries } from '../index/run.ts';
 import type { PackReader } from '../pack/reader.ts';
@@ -29,7 +29,7 @@ function buildRunIfReadable(context: StoreContext, packName: string): boolean {
     writeRun(context, packName, context.packs.reader(packName));
     return true;
   } catch (error) {
-    if (error instanceof StoreError && error.code === 'CORRUPT') return false;
+    if (isDamage(error)) return false;
     throw error;
   }
 }

@@ -8,7 +8,7 @@
  */
 import { DIGEST_BYTES, sha256Into } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';
-import { StoreError } from '../errors.ts';
+import { isDamage } from '../errors.ts';
 import type { ConfirmHit, PageIndex } from '../index/page-index.ts';
 import { LeafBuilder, ZERO_PAGE_DIGEST } from '../manifest/leaves.ts';
 import { RecipeBuilder } from '../manifest/recipe.ts';
@@ -109,7 +109,7 @@ export class PageStore {
       this.#foundSegment = this.#localNumber(pack, segment);
     } catch (error) {
       // A capture never fails because old data is damaged: what cannot be read does not match.
-      if (error instanceof StoreError && error.code === 'CORRUPT') return false;
+      if (isDamage(error)) return false;
       throw error;
     }
     this.#foundSlot = slot;

@@ -36,8 +36,14 @@ export class StagingArea {
       const name = newName();
       const lease = createLease(files, layout.leaseFile(name));
       if (lease === undefined) continue;
-      files.mkdir(layout.stagingDirectory(name), 0o700);
-      return new StagingArea(files, layout, name, lease);
+      try {
+        files.mkdir(layout.stagingDirectory(name), 0o700);
+        return new StagingArea(files, layout, name, lease);
+      } catch (error) {
+        files.unlink(layout.leaseFile(name));
+        lease.release();
+        throw error;
+      }
     }
   }
 
