@@ -1,6 +1,5 @@
 /**
- * Captures every finished dump that appears in a directory, the oldest first, until Ctrl-C:
- *
+ * Captures every dump that appears in a directory, in the order of names, until Ctrl-C:
  *     npx tsx examples/ticker.ts STORE TIMELINE DUMPS [SECONDS]
  *
  * A dump is finished when its name has no leading dot: dump into `.name`, then rename. The label
@@ -11,10 +10,10 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SnapshotStore } from 'criu-timeline';
 
-const [directory = '', name = '', dumps = '', seconds = '5'] = process.argv.slice(2);
+const [directory = '', name = '', dumps = '', seconds = 5] = process.argv.slice(2);
 const interruption = new AbortController();
-const { signal } = interruption;
 process.on('SIGINT', () => interruption.abort());
+const { signal } = interruption;
 const store = await SnapshotStore.open(directory, { create: true });
 try {
   for (;;) {

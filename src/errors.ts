@@ -59,14 +59,24 @@ export class StoreError extends Error {
   /** Id of the snapshot concerned. */
   readonly snapshot: string | undefined;
 
+  readonly #what: string;
+
   /** @param message says what happened; the place is appended to it. */
   constructor(code: StoreErrorCode, message: string, place: ErrorPlace = {}) {
     super(message + describePlace(place), place.cause === undefined ? {} : { cause: place.cause });
+    this.#what = message;
     this.name = code === 'ABORTED' ? 'AbortError' : 'StoreError';
     this.code = code;
     this.file = place.file;
     this.offset = place.offset;
     this.snapshot = place.snapshot;
+  }
+
+  /** The same error, naming the snapshot that it concerns unless one is named already. */
+  inSnapshot(id: string): StoreError {
+    if (this.snapshot !== undefined) return this;
+    const { file, offset, cause = this } = this;
+    return new StoreError(this.code, this.#what, { file, offset, cause, snapshot: id });
   }
 }
 

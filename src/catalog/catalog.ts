@@ -5,10 +5,9 @@
  * Reading is synchronous and needs no lock (WAL). Writing waits at most 5 ms in the calling thread
  * and tries again asynchronously. Every row that decides what exists is checked when it is read.
  */
-import type Database from 'better-sqlite3';
 import { sameBytes } from '../bytes/hex.ts';
 import { StoreError } from '../errors.ts';
-import { meaningOf, openDatabase, retryWhileBusy } from './database.ts';
+import { CatalogDatabase } from './database.ts';
 import { checkRow, rowChecksum, type PackRow, type SegmentRow, type SnapshotRow } from './rows.ts';
 import { MIGRATIONS } from './schema.ts';
 import { SnapshotTable, type SnapshotToAdd } from './snapshot-table.ts';
@@ -35,19 +34,13 @@ export interface CatalogTotals {
 
 /** An open catalog. */
 export class Catalog {
-  readonly #database: Database.Database;
-  readonly #file: string;
-  readonly #snapshots: SnapshotTable;
-
   /** The table of snapshots. */
-  get snapshots(): SnapshotTable {
-    return this.#snapshots;
-  }
+  readonly snapshots: SnapshotTable;
+  readonly #database: CatalogDatabase;
 
-  private constructor(database: Database.Database, file: string) {
+  private constructor(database: CatalogDatabase) {
     this.#database = database;
-    this.#file = file;
-    this.#snapshots = new SnapshotTable(database, file);
+    this.snapshots = new SnapshotTable(database);
   }
 
   /**
@@ -57,19 +50,20 @@ export class Catalog {
    * @throws StoreError CORRUPT, UNSUPPORTED_VERSION, STORAGE, ABORTED.
    */
   static async open(file: string, storeId: Uint8Array, signal?: AbortSignal): Promise<Catalog> {
-    const database = openDatabase(file);
+    const database = await CatalogDatabase.open(file, signal);
     try {
-      await retryWhileBusy(signal, () => database.pragma('journal_mode = WAL'));
-      database.pragma('synchronous = FULL');
-      database.pragma('foreign_keys = ON');
-      await retryWhileBusy(signal, () => migrate(database, file, storeId));
-      const catalog = new Catalog(database, file);
+      await migrate(database, storeId, signal);
+      const catalog = new Catalog(database);
       catalog.#checkStoreId(storeId);
       return catalog;
     } catch (error) {
       database.close();
-      throw meaningOf(error, file);
+      throw error;
     }
+  }
+
+  get #file(): string {
+    return this.#database.file;
   }
 
   #checkStoreId(storeId: Uint8Array): void {
@@ -80,7 +74,7 @@ export class Catalog {
   }
 
   #storeRow(): StoreColumns {
-    const row = this.#get<StoreColumns>('SELECT * FROM store WHERE id = 1');
+    const row = this.#database.get<StoreColumns>('SELECT * FROM store WHERE id = 1');
     if (row === undefined) {
       throw new StoreError('CORRUPT', 'the catalog does not say whose it is', { file: this.#file });
     }
@@ -93,39 +87,20 @@ export class Catalog {
     return this.#storeRow().generation;
   }
 
-  /** Runs `action` in a transaction that may write, waiting for other processes. */
-  async #write<T>(signal: AbortSignal | undefined, action: () => T): Promise<T> {
-    try {
-      return await retryWhileBusy(signal, () => this.#database.transaction(action).immediate());
-    } catch (error) {
-      throw meaningOf(error, this.#file);
-    }
-  }
-
-  #get<Row>(sql: string, ...values: unknown[]): Row | undefined {
-    return this.#database.prepare<unknown[], Row>(sql).get(...values);
-  }
-
-  #all<Row>(sql: string, ...values: unknown[]): Row[] {
-    return this.#database.prepare<unknown[], Row>(sql).all(...values);
-  }
-
-  #run(sql: string, ...values: unknown[]): number {
-    return Number(this.#database.prepare(sql).run(...values).lastInsertRowid);
-  }
-
   /** Names of all timelines, sorted. */
   timelineNames(): string[] {
-    return this.#all<TimelineColumns>('SELECT * FROM timelines ORDER BY name').map((row) => {
-      checkRow(this.#file, 'timelines', row.number, [row.number, row.name], row.checksum);
-      return row.name;
-    });
+    return this.#database
+      .all<TimelineColumns>('SELECT * FROM timelines ORDER BY name')
+      .map((row) => {
+        checkRow(this.#file, 'timelines', row.number, [row.number, row.name], row.checksum);
+        return row.name;
+      });
   }
 
   /** Packs with a number above `after`, the oldest first. */
   packs(after = 0): PackRow[] {
     const sql = 'SELECT * FROM packs WHERE number > ? ORDER BY number';
-    return this.#all<PackColumns>(sql, after).map((row) => {
+    return this.#database.all<PackColumns>(sql, after).map((row) => {
       const { number, name, size_bytes: sizeBytes, generation } = row;
       checkRow(this.#file, 'packs', number, [number, name, sizeBytes, generation], row.checksum);
       return { number, name, sizeBytes };
@@ -137,7 +112,7 @@ export class Catalog {
     const sql = `SELECT segments.*, packs.name AS pack_name
       FROM segments JOIN packs ON packs.number = segments.pack
       WHERE segments.number > ? ORDER BY segments.number`;
-    return this.#all<SegmentColumns>(sql, after).map((row) => {
+    return this.#database.all<SegmentColumns>(sql, after).map((row) => {
       const { number, identity, pack, local, pages, pack_name: packName } = row;
       const columns = [number, identity, pack, local, pages];
       checkRow(this.#file, 'segments', number, columns, row.checksum);
@@ -147,11 +122,11 @@ export class Catalog {
 
   /** The one commit of a capture: after it, the snapshot exists; before it, it does not. */
   async commitCapture(capture: CaptureToCommit, signal?: AbortSignal): Promise<SnapshotRow> {
-    return await this.#write(signal, () => {
+    return await this.#database.write(signal, () => {
       const pack = this.#addPack(capture.pack);
       if (capture.segment !== undefined) this.#addSegment(pack, capture.segment);
       const timeline = this.#timelineNumber(capture.snapshot.timelineName);
-      return this.#snapshots.add(timeline, pack, capture.snapshot);
+      return this.snapshots.add(timeline, pack, capture.snapshot);
     });
   }
 
@@ -159,58 +134,65 @@ export class Catalog {
     const number = this.#nextNumber('packs');
     const columns = [number, pack.name, pack.sizeBytes, this.generation];
     const checksum = rowChecksum('packs', columns);
-    this.#run('INSERT INTO packs VALUES (?, ?, ?, ?, ?)', ...columns, checksum);
+    this.#database.run('INSERT INTO packs VALUES (?, ?, ?, ?, ?)', ...columns, checksum);
     return number;
   }
 
   #addSegment(pack: number, segment: NonNullable<CaptureToCommit['segment']>): void {
     const columns = [this.#nextNumber('segments'), segment.identity, pack, 0, segment.pages];
     const checksum = rowChecksum('segments', columns);
-    this.#run('INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)', ...columns, checksum);
+    this.#database.run('INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)', ...columns, checksum);
   }
 
   /** The number of a timeline, which this makes if it is new. */
   #timelineNumber(name: string): number {
     const sql = 'SELECT number FROM timelines WHERE name = ?';
-    const known = this.#get<{ number: number }>(sql, name);
+    const known = this.#database.get<{ number: number }>(sql, name);
     if (known !== undefined) return known.number;
     const number = this.#nextNumber('timelines');
     const checksum = rowChecksum('timelines', [number, name]);
-    this.#run('INSERT INTO timelines VALUES (?, ?, ?)', number, name, checksum);
+    this.#database.run('INSERT INTO timelines VALUES (?, ?, ?)', number, name, checksum);
     return number;
   }
 
   #nextNumber(table: 'packs' | 'segments' | 'timelines'): number {
     const sql = `SELECT coalesce(max(number), 0) + 1 AS next FROM ${table}`;
-    return (this.#get<{ next: number }>(sql) as { next: number }).next;
+    return (this.#database.get<{ next: number }>(sql) as { next: number }).next;
   }
 
   /** Marks a snapshot as removed, or takes the mark back. */
   async setRemoved(id: string, removed: boolean, signal?: AbortSignal): Promise<SnapshotRow> {
-    return await this.#write(signal, () => this.#snapshots.setRemoved(id, removed));
+    return await this.#database.write(signal, () => this.snapshots.setRemoved(id, removed));
   }
 
   /** Records that a lease is held, by whom, and the generation its work began in. */
   async putLease(name: string, processId: number): Promise<void> {
-    await this.#write(undefined, () =>
-      this.#run('INSERT OR REPLACE INTO leases VALUES (?, ?, ?)', name, this.generation, processId),
+    await this.#database.write(undefined, () =>
+      this.#database.run(
+        'INSERT OR REPLACE INTO leases VALUES (?, ?, ?)',
+        name,
+        this.generation,
+        processId,
+      ),
     );
   }
 
   /** Forgets a lease that nobody holds any more. */
   async deleteLease(name: string): Promise<void> {
-    await this.#write(undefined, () => this.#run('DELETE FROM leases WHERE name = ?', name));
+    await this.#database.write(undefined, () =>
+      this.#database.run('DELETE FROM leases WHERE name = ?', name),
+    );
   }
 
   /** Names of all registered leases. */
   leaseNames(): string[] {
-    return this.#all<{ name: string }>('SELECT name FROM leases').map(({ name }) => name);
+    return this.#database.all<{ name: string }>('SELECT name FROM leases').map(({ name }) => name);
   }
 
   /** The process that registered a lease, for messages. */
   leaseProcess(name: string): number | undefined {
     const sql = 'SELECT process FROM leases WHERE name = ?';
-    return this.#get<{ process: number }>(sql, name)?.process;
+    return this.#database.get<{ process: number }>(sql, name)?.process;
   }
 
   /** How much there is. */
@@ -224,14 +206,14 @@ export class Catalog {
       (SELECT coalesce(sum(pages), 0) FROM segments) AS pages,
       (SELECT coalesce(sum(logical_bytes), 0) FROM snapshots WHERE removed = 0) AS logicalBytes,
       (SELECT generation FROM store) AS generation`;
-    return this.#get<CatalogTotals>(sql) as CatalogTotals;
+    return this.#database.get<CatalogTotals>(sql) as CatalogTotals;
   }
 
   /** @throws StoreError CORRUPT when SQLite finds its own file damaged. */
   check(): void {
-    const [first] = this.#database.pragma('integrity_check(1)') as { integrity_check: string }[];
-    if (first?.integrity_check === 'ok') return;
-    const message = `SQLite finds damage: ${first?.integrity_check}`;
+    const answer = this.#database.pragma('integrity_check(1)');
+    if (answer === 'ok') return;
+    const message = `SQLite finds damage: ${String(answer)}`;
     throw new StoreError('CORRUPT', message, { file: this.#file });
   }
 
@@ -272,20 +254,24 @@ interface SegmentColumns {
 }
 
 /** Brings the schema to this version; a new catalog also learns whose it is. */
-function migrate(database: Database.Database, file: string, storeId: Uint8Array): void {
-  const versionOf = () => database.pragma('user_version', { simple: true }) as number;
+async function migrate(
+  database: CatalogDatabase,
+  storeId: Uint8Array,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const versionOf = () => database.pragma('user_version') as number;
   if (versionOf() === MIGRATIONS.length) return;
-  database
-    .transaction(() => {
-      const version = versionOf();
-      if (version > MIGRATIONS.length) {
-        throw new StoreError('UNSUPPORTED_VERSION', `catalog version ${version}`, { file });
-      }
-      for (const migration of MIGRATIONS.slice(version)) database.exec(migration);
-      database.pragma(`user_version = ${MIGRATIONS.length}`);
-      if (version > 0) return;
-      const checksum = rowChecksum('store', [storeId, 0]);
-      database.prepare('INSERT INTO store VALUES (1, ?, 0, ?)').run(storeId, checksum);
-    })
-    .immediate();
+  await database.write(signal, () => {
+    // Once more, under the lock: another process may have been faster.
+    const version = versionOf();
+    if (version > MIGRATIONS.length) {
+      const { file } = database;
+      throw new StoreError('UNSUPPORTED_VERSION', `catalog version ${version}`, { file });
+    }
+    for (const migration of MIGRATIONS.slice(version)) database.exec(migration);
+    database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    if (version > 0) return;
+    const checksum = rowChecksum('store', [storeId, 0]);
+    database.run('INSERT INTO store VALUES (1, ?, 0, ?)', storeId, checksum);
+  });
 }

@@ -1,6 +1,6 @@
 /**
- * How the catalog opens SQLite and waits for it: the driver's settings, its locks, and what its
- * errors mean.
+ * The catalog's connection to SQLite: how it is opened, how it waits for other processes, and what
+ * its errors mean. Statements are prepared once.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
@@ -13,47 +13,138 @@ const RETRY_MS = 5;
 /** Below 3.51.3, SQLite may corrupt a WAL database with several connections ("WAL-reset bug"). */
 const MINIMUM_SQLITE = 3_051_003;
 
-/** Opens the database in `file`, which must exist. @throws StoreError. */
-export function openDatabase(file: string): Database.Database {
-  let database: Database.Database;
-  try {
-    database = new Database(file, { timeout: BUSY_TIMEOUT_MS, fileMustExist: true });
-  } catch (error) {
-    throw meaningOf(error, file);
-  }
-  const version = database.prepare('SELECT sqlite_version()').pluck().get() as string;
-  if (versionNumber(version) < MINIMUM_SQLITE) {
-    database.close();
-    const message = `SQLite ${version} is too old: 3.51.3 is the first without the WAL-reset bug`;
-    throw new StoreError('UNSUPPORTED_VERSION', message, { file });
-  }
-  return database;
-}
+/** A value that a statement takes. */
+export type Parameter = string | number | Uint8Array | null;
 
-function versionNumber(version: string): number {
-  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
-  return major * 1_000_000 + minor * 1_000 + patch;
-}
+/** A connection. Its errors are StoreErrors, but for being busy inside a transaction. */
+export class CatalogDatabase {
+  /** Path of the database. */
+  readonly file: string;
+  readonly #database: Database.Database;
+  readonly #statements = new Map<string, Database.Statement>();
 
-/** Calls `action` until no other process is in its way, or the signal fires. */
-export async function retryWhileBusy<T>(
-  signal: AbortSignal | undefined,
-  action: () => T,
-): Promise<T> {
-  for (;;) {
-    signal?.throwIfAborted();
+  private constructor(file: string, database: Database.Database) {
+    this.file = file;
+    this.#database = database;
+  }
+
+  /**
+   * Opens the database in `file`, which must exist.
+   *
+   * @throws StoreError CORRUPT, UNSUPPORTED_VERSION, STORAGE, ABORTED.
+   */
+  static async open(file: string, signal?: AbortSignal): Promise<CatalogDatabase> {
+    checkVersion(file);
+    const options = { timeout: BUSY_TIMEOUT_MS, fileMustExist: true };
+    const connection = attempt(file, () => new Database(file, options));
+    const database = new CatalogDatabase(file, connection);
+    try {
+      await database.retry(signal, () => connection.pragma('journal_mode = WAL'));
+      connection.pragma('synchronous = FULL');
+      connection.pragma('foreign_keys = ON');
+      return database;
+    } catch (error) {
+      connection.close();
+      throw meaningOf(error, file);
+    }
+  }
+
+  /** The value of a pragma. */
+  pragma(name: string): unknown {
+    return this.#attempt(() => this.#database.pragma(name, { simple: true }));
+  }
+
+  /** Runs statements that take no values. */
+  exec(sql: string): void {
+    this.#attempt(() => this.#database.exec(sql));
+  }
+
+  /** The first row of a query. */
+  get<Row>(sql: string, ...values: Parameter[]): Row | undefined {
+    return this.#attempt(() => this.#prepare(sql).get(...values)) as Row | undefined;
+  }
+
+  /** All rows of a query. */
+  all<Row>(sql: string, ...values: Parameter[]): Row[] {
+    return this.#attempt(() => this.#prepare(sql).all(...values)) as Row[];
+  }
+
+  /** Runs a statement that returns nothing. */
+  run(sql: string, ...values: Parameter[]): void {
+    this.#attempt(() => this.#prepare(sql).run(...values));
+  }
+
+  #prepare(sql: string): Database.Statement {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#database.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  #attempt<T>(action: () => T): T {
     try {
       return action();
     } catch (error) {
-      if (!isBusy(error)) throw error;
-      await delay(RETRY_MS, undefined, signal === undefined ? {} : { signal });
+      // Inside a transaction, `write` sees to it.
+      if (this.#database.inTransaction && isBusy(error)) throw error;
+      throw meaningOf(error, this.file);
     }
+  }
+
+  /** Runs `action` in a transaction that may write, waiting for other processes. */
+  async write<T>(signal: AbortSignal | undefined, action: () => T): Promise<T> {
+    try {
+      return await this.retry(signal, () => this.#database.transaction(action).immediate());
+    } catch (error) {
+      throw meaningOf(error, this.file);
+    }
+  }
+
+  /** Calls `action` until no other process is in its way, or the signal fires. */
+  async retry<T>(signal: AbortSignal | undefined, action: () => T): Promise<T> {
+    for (;;) {
+      signal?.throwIfAborted();
+      try {
+        return action();
+      } catch (error) {
+        if (!isBusy(error)) throw error;
+        await delay(RETRY_MS, undefined, signal === undefined ? {} : { signal });
+      }
+    }
+  }
+
+  /** Closes the connection. */
+  close(): void {
+    this.#database.close();
   }
 }
 
-/** Turns an error of SQLite into one of ours: damage is CORRUPT, the rest STORAGE. */
-export function meaningOf(cause: unknown, file: string): unknown {
+function checkVersion(file: string): void {
+  const memory = new Database(':memory:');
+  const version = memory.prepare('SELECT sqlite_version()').pluck().get() as string;
+  memory.close();
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
+  if (major * 1_000_000 + minor * 1_000 + patch >= MINIMUM_SQLITE) return;
+  const message = `SQLite ${version} is too old: 3.51.3 is the first without the WAL-reset bug`;
+  throw new StoreError('UNSUPPORTED_VERSION', message, { file });
+}
+
+function attempt<T>(file: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw meaningOf(error, file);
+  }
+}
+
+/** Turns an error of SQLite into one of ours. */
+function meaningOf(cause: unknown, file: string): unknown {
   if (!(cause instanceof Database.SqliteError)) return cause;
+  if (isBusy(cause)) {
+    return new StoreError('LOCKED', 'another process holds the catalog', { file, cause });
+  }
   const isDamage = /^SQLITE_(CORRUPT|NOTADB)/.test(cause.code);
   if (!isDamage) return storageError('use the catalog', file, cause);
   return new StoreError('CORRUPT', `damaged catalog: ${cause.message}`, { file, cause });

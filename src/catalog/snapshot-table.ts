@@ -2,8 +2,8 @@
  * The table of snapshots: adding, finding, marking. Part of the catalog; each row is checked
  * against its checksum whenever it is read. Ids and names are resolved by the store, not here.
  */
-import type Database from 'better-sqlite3';
 import { StoreError } from '../errors.ts';
+import type { CatalogDatabase } from './database.ts';
 import { checkRow, rowChecksum, type ColumnValue, type SnapshotRow } from './rows.ts';
 
 /** A snapshot that a capture adds. */
@@ -41,23 +41,21 @@ type Columns = Record<(typeof COLUMNS)[number] | 'timeline_name' | 'pack_name', 
 
 /** Reads and writes rows of snapshots. */
 export class SnapshotTable {
-  readonly #database: Database.Database;
-  readonly #file: string;
+  readonly #database: CatalogDatabase;
 
   /** @internal The catalog makes it. */
-  constructor(database: Database.Database, file: string) {
+  constructor(database: CatalogDatabase) {
     this.#database = database;
-    this.#file = file;
   }
 
   #select(where: string, ...values: ColumnValue[]): SnapshotRow[] {
-    const rows = this.#database.prepare<unknown[], Columns>(`${SELECT} ${where}`).all(...values);
+    const rows = this.#database.all<Columns>(`${SELECT} ${where}`, ...values);
     return rows.map((row) => this.#decode(row));
   }
 
   #decode(row: Columns): SnapshotRow {
     const columns = COLUMNS.map((name) => row[name]);
-    checkRow(this.#file, 'snapshots', String(row.id), columns, row.checksum);
+    checkRow(this.#database.file, 'snapshots', String(row.id), columns, row.checksum);
     return {
       number: row.number as number,
       id: row.id as string,
@@ -130,10 +128,9 @@ export class SnapshotTable {
 
   /** @internal Adds a row inside the catalog's transaction. */
   add(timeline: number, pack: number, snapshot: SnapshotToAdd): SnapshotRow {
-    const next = 'SELECT coalesce(max(number), 0) + 1 FROM snapshots';
-    const number = this.#database.prepare(next).pluck().get() as number;
+    const next = 'SELECT coalesce(max(number), 0) + 1 AS number FROM snapshots';
     const columns: ColumnValue[] = [
-      number,
+      (this.#database.get<{ number: number }>(next) as { number: number }).number,
       snapshot.id,
       timeline,
       snapshot.sequence,
@@ -154,8 +151,8 @@ export class SnapshotTable {
       0,
     ];
     const marks = columns.map(() => '?').join(', ');
-    const insert = this.#database.prepare(`INSERT INTO snapshots VALUES (${marks}, ?)`);
-    insert.run(...columns, rowChecksum('snapshots', columns));
+    const checksum = rowChecksum('snapshots', columns);
+    this.#database.run(`INSERT INTO snapshots VALUES (${marks}, ?)`, ...columns, checksum);
     return this.#get(snapshot.id);
   }
 
@@ -168,14 +165,11 @@ export class SnapshotTable {
   /** @internal Sets or clears the mark inside the catalog's transaction. */
   setRemoved(id: string, removed: boolean): SnapshotRow {
     this.#get(id);
-    const read = this.#database.prepare<unknown[], Columns>('SELECT * FROM snapshots WHERE id = ?');
-    const row = { ...(read.get(id) as Columns), removed: removed ? 1 : 0 };
-    const checksum = rowChecksum(
-      'snapshots',
-      COLUMNS.map((name) => row[name]),
-    );
+    const read = 'SELECT * FROM snapshots WHERE id = ?';
+    const row = { ...(this.#database.get<Columns>(read, id) as Columns), removed: removed ? 1 : 0 };
+    const columns = COLUMNS.map((name) => row[name]);
     const update = 'UPDATE snapshots SET removed = ?, checksum = ? WHERE id = ?';
-    this.#database.prepare(update).run(row.removed, checksum, id);
+    this.#database.run(update, row.removed, rowChecksum('snapshots', columns), id);
     return this.#get(id);
   }
 }

@@ -16,9 +16,12 @@ const COLUMNS: readonly Column[] = [
 /** One line: the id first, for scripts without JSON. */
 export function formatSnapshot(snapshot: Snapshot): string {
   const { id, timeline, sequence, sizes } = snapshot;
-  const logical = `${formatBytes(sizes.logical.bytes)} logical`;
-  const stored = `${formatBytes(sizes.stored.bytes)} stored`;
-  return `${id}  ${timeline}@${sequence}  ${logical}, ${count(sizes.new.pages, 'new page')}, ${stored}`;
+  const facts = [
+    `${formatBytes(sizes.logical.bytes)} logical`,
+    count(sizes.new.pages, 'new page'),
+    `${formatBytes(sizes.stored.bytes)} stored`,
+  ];
+  return `${id}  ${timeline}@${sequence}  ${facts.join(', ')}`;
 }
 
 /** A table of the snapshots of a timeline. */

@@ -20,7 +20,7 @@ export interface ReadingCommandOptions extends StoreCommandOptions {
 /** How a reference to a snapshot is called in usage lines. */
 export const SNAPSHOT_ARGUMENT = [
   '<snapshot>',
-  'id, prefix, TIMELINE, TIMELINE@N or @TIME',
+  'id, prefix of one, TIMELINE, TIMELINE@N or TIMELINE@TIME',
 ] as const;
 
 /** A new command on a store. */

@@ -13,6 +13,8 @@ import { StoreError } from '../errors.ts';
 
 const TIMELINE_NAME = /^[\p{L}\p{N}._:\-/]{1,255}$/u;
 const MINIMUM_PREFIX = 8;
+const ISO_TIME =
+  /^\d{4}-\d\d-\d\d(?<time>T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(?<zone>Z|[+-]\d\d:\d\d)?)?$/;
 
 /** @throws TypeError when a name is not one for a timeline. */
 export function checkTimelineName(name: string): void {
@@ -42,6 +44,15 @@ function findInTimeline(catalog: Catalog, reference: string): SnapshotRow | unde
   const position = reference.slice(at + 1);
   if (/^[1-9][0-9]*$/.test(position))
     return catalog.snapshots.bySequence(timeline, Number(position));
-  const time = Date.parse(position);
-  return Number.isNaN(time) ? undefined : catalog.snapshots.at(timeline, time);
+  const time = parseTime(position);
+  return time === undefined ? undefined : catalog.snapshots.at(timeline, time);
+}
+
+/** Milliseconds of an ISO 8601 time; one without a zone is in UTC. */
+function parseTime(text: string): number | undefined {
+  const match = ISO_TIME.exec(text);
+  if (match === null) return undefined;
+  const hasZone = match.groups?.['zone'] !== undefined || match.groups?.['time'] === undefined;
+  const time = Date.parse(hasZone ? text : `${text}Z`);
+  return Number.isNaN(time) ? undefined : time;
 }

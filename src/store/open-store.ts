@@ -49,8 +49,10 @@ export async function openStore(directory: string, settings: OpenSettings): Prom
     const layout = new StoreLayout(findDirectory(files, directory));
     if (settings.readOnly) return await openForReading(layout, settings);
     return await openForWriting(layout, settings);
-  } catch (error) {
-    throw storageError('open the store', directory, error);
+  } catch (cause) {
+    if (systemCode(cause) !== 'EROFS') throw storageError('open the store', directory, cause);
+    const message = 'the file system is read-only: open the store with readOnly';
+    throw new StoreError('READ_ONLY', message, { file: directory, cause });
   }
 }
 
@@ -71,12 +73,15 @@ function makeIfMissing(files: Files, directory: string): void {
 }
 
 function findDirectory(files: Files, directory: string): string {
+  const file = directory;
   try {
-    return files.realpath(directory);
+    const path = files.realpath(directory);
+    if (files.lstat(path).kind === 'directory') return path;
   } catch (cause) {
     if (!isMissing(cause)) throw cause;
-    throw new StoreError('NOT_FOUND', 'no store there', { file: directory, cause });
+    throw new StoreError('NOT_FOUND', 'no store there', { file, cause });
   }
+  throw new StoreError('NOT_FOUND', 'no store there, this is not a directory', { file });
 }
 
 function requireFormat(format: StoreFormat | undefined, layout: StoreLayout): StoreFormat {
@@ -85,10 +90,17 @@ function requireFormat(format: StoreFormat | undefined, layout: StoreLayout): St
   throw new StoreError('NOT_FOUND', message, { file: layout.directory });
 }
 
+/** format.json is written before the catalog: a catalog without it has lost it. */
+function checkNotLost(files: Files, layout: StoreLayout): void {
+  if (!exists(files, layout.catalogFile)) return;
+  throw new StoreError('CORRUPT', 'the file is missing', { file: layout.formatFile });
+}
+
 async function openForWriting(layout: StoreLayout, settings: OpenSettings): Promise<OpenedStore> {
   const { files } = settings;
   if (!settings.anyFileSystem) checkFileSystem(files, layout.directory);
   let format = readFormat(files, layout.formatFile);
+  if (format === undefined) checkNotLost(files, layout);
   if (format === undefined && settings.create) prepareCreation(files, layout);
   else requireFormat(format, layout);
   for (const subdirectory of layout.subdirectories) makeIfMissing(files, subdirectory);
@@ -171,7 +183,9 @@ function closeParts(context: StoreContext): void {
 
 async function openForReading(layout: StoreLayout, settings: OpenSettings): Promise<OpenedStore> {
   const { files } = settings;
-  const format = requireFormat(readFormat(files, layout.formatFile), layout);
+  const found = readFormat(files, layout.formatFile);
+  if (found === undefined) checkNotLost(files, layout);
+  const format = requireFormat(found, layout);
   const copy = files.makeTemporaryDirectory('criu-timeline-');
   try {
     const catalogFile = join(copy, 'catalog.sqlite');

@@ -2,6 +2,7 @@
 import { toHex } from '../bytes/hex.ts';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
+import { StoreError } from '../errors.ts';
 import type { SnapshotKind } from '../manifest/manifest.ts';
 import type { OperationOptions } from './context.ts';
 import { describeSnapshot, type SnapshotDescription } from './describe.ts';
@@ -96,7 +97,13 @@ export class Snapshot {
    * ABORTED, CLOSED. Nothing is left behind.
    */
   async restore(target: string, options: RestoreOptions = {}): Promise<void> {
-    await this.#operations.run(options, (context) => restore(context, this.#row, target, options));
+    await this.#operations.run(options, async (context) => {
+      try {
+        await restore(context, this.#row, target, options);
+      } catch (error) {
+        throw error instanceof StoreError ? error.inSnapshot(this.id) : error;
+      }
+    });
   }
 
   /**

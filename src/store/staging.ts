@@ -7,6 +7,7 @@
  */
 import { join } from 'node:path';
 import { takeLease, type Lease } from '../catalog/lease.ts';
+import { StoreError } from '../errors.ts';
 import type { Files } from '../files/files.ts';
 import { exists } from '../files/transfer.ts';
 import { newName } from './clock.ts';
@@ -30,20 +31,16 @@ export class StagingArea {
     this.#lease = lease;
   }
 
-  /** Takes a new lease and makes its directory. */
+  /** Takes a new lease and makes its directory. @throws StoreError STORAGE. */
   static open(files: Files, layout: StoreLayout): StagingArea {
-    for (;;) {
-      const name = newName();
-      const lease = createLease(files, layout.leaseFile(name));
-      if (lease === undefined) continue;
-      try {
-        files.mkdir(layout.stagingDirectory(name), 0o700);
-        return new StagingArea(files, layout, name, lease);
-      } catch (error) {
-        files.unlink(layout.leaseFile(name));
-        lease.release();
-        throw error;
-      }
+    const { name, lease } = takeNewLease(files, layout);
+    try {
+      files.mkdir(layout.stagingDirectory(name), 0o700);
+      return new StagingArea(files, layout, name, lease);
+    } catch (error) {
+      files.unlink(layout.leaseFile(name));
+      lease.release();
+      throw error;
     }
   }
 
@@ -60,19 +57,32 @@ export class StagingArea {
   }
 }
 
+/** A clean-up may take a new file for that of a dead process, but not again and again. */
+const MAX_ATTEMPTS = 10;
+
+function takeNewLease(files: Files, layout: StoreLayout): { name: string; lease: Lease } {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const name = newName();
+    const lease = createLease(files, layout.leaseFile(name));
+    if (lease !== undefined) return { name, lease };
+  }
+  throw new StoreError('STORAGE', 'SQLite can lock no file here', { file: layout.leases });
+}
+
 /** A new lease, or undefined when somebody took the file for that of a dead process. */
 function createLease(files: Files, path: string): Lease | undefined {
   files.close(files.open(path, 'create'));
   const lease = takeLease(path);
   // Between our creating and our locking, a clean-up may have locked, and removed, the file.
   if (lease !== undefined && exists(files, path)) return lease;
+  files.removeTree(path);
   lease?.release();
   return undefined;
 }
 
 function removeStaging(files: Files, layout: StoreLayout, name: string): void {
   files.removeTree(layout.stagingDirectory(name));
-  if (exists(files, layout.leaseFile(name))) files.unlink(layout.leaseFile(name));
+  files.removeTree(layout.leaseFile(name));
 }
 
 /**

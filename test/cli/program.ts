@@ -1,0 +1,75 @@
+/** Runs programs of this repository from their sources, the way a shell does. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const FROM_SOURCE = ['--import', 'tsx', '-C', '@criu-timeline/source'];
+
+/** What is left of a program when it has ended. */
+export interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A program that runs. */
+export interface Running {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+}
+
+/** Starts a program of the repository, such as `examples/demo.ts`; `stdout` may be a descriptor. */
+export function startProgram(
+  program: string,
+  args: readonly string[],
+  stdout: 'pipe' | number = 'pipe',
+): Running {
+  const stdio = ['ignore', stdout, 'pipe'] as const;
+  const child = spawn(process.execPath, [...FROM_SOURCE, program, ...args], {
+    cwd: ROOT,
+    stdio: [...stdio],
+  });
+  const status = new Promise<number | null>((resolve) => child.on('close', resolve));
+  const outputs = Promise.all([status, allOf(child.stdout), allOf(child.stderr)]);
+  const ended = outputs.then(([status, stdout, stderr]) => ({ status, stdout, stderr }));
+  return { child, ended };
+}
+
+/** What comes out of a stream until it ends, or until a test has had enough of it. */
+async function allOf(stream: Readable | null): Promise<string> {
+  return stream === null ? '' : await text(stream).catch(() => '');
+}
+
+/** Runs `criu-timeline`. */
+export async function run(...args: string[]): Promise<Ended> {
+  return await startProgram('src/cli/main.ts', args).ended;
+}
+
+/** Runs `criu-timeline`, which must succeed and print nothing else; returns its lines. */
+export async function linesOf(...args: string[]): Promise<string[]> {
+  const { status, stdout, stderr } = await run(...args);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stdout.endsWith('\n')).toBe(true);
+  return stdout.slice(0, -1).split('\n');
+}
+
+/** Runs `criu-timeline` with `--json`; what it prints must be one document, in one line. */
+export async function documentOf(...args: string[]): Promise<Record<string, unknown>> {
+  const lines = await linesOf(...args, '--json');
+  expect(lines).toHaveLength(1);
+  return JSON.parse(lines[0] ?? '') as Record<string, unknown>;
+}
+
+/** What a failure must look like: nothing on standard output, one line on standard error. */
+export async function expectFailure(
+  expected: { readonly status: number; readonly message: RegExp },
+  ...args: string[]
+): Promise<void> {
+  const { status, stdout, stderr } = await run(...args);
+  expect({ status, stdout }, stderr).toEqual({ status: expected.status, stdout: '' });
+  expect(stderr).toMatch(/^criu-timeline: [^\n]+\n$/);
+  expect(stderr).toMatch(expected.message);
+}
