@@ -1,6 +1,5 @@
 /** The public surface of criu-timeline: named re-exports only. */
 export { StoreError, type ErrorPlace, type StoreErrorCode } from './errors.ts';
-export type { FileFacts, FileKind, FilePath, Files, OpenMode } from './files/files.ts';
 export type { SnapshotKind } from './manifest/manifest.ts';
 export type { ProcessDescription } from './criu/index.ts';
 export type { CaptureSource } from './store/capture.ts';

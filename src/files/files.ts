@@ -32,30 +32,41 @@ export type OpenMode = 'read' | 'directory' | 'create' | 'write';
 export interface Files {
   /** `create` demands that the path is new and makes it with `mode` (default 0600). */
   open(path: FilePath, how: OpenMode, mode?: number): number;
+  /** Closes a descriptor. */
   close(fd: number): void;
   /** Reads once, at `position`; returns how many bytes came, 0 at the end. */
   read(fd: number, target: Uint8Array, position: number): number;
   /** Writes once, at `position`; returns how many bytes went. */
   write(fd: number, source: Uint8Array, position: number): number;
+  /** Makes a file exactly so long; what is added is a hole. */
   truncate(fd: number, sizeBytes: number): void;
   /** fsync of a file or directory. */
   sync(fd: number): void;
   /** Sets exactly these permission bits, whatever the umask is. */
   chmod(fd: number, mode: number): void;
+  /** The facts about an open file. */
   stat(fd: number): FileFacts;
+  /** The facts about a path, without following a link there. */
   lstat(path: FilePath): FileFacts;
   /** The names in a directory, sorted by their bytes. */
   list(path: FilePath): Buffer[];
+  /** Makes a directory, with mode 0700 unless another is given. */
   mkdir(path: FilePath, mode?: number): void;
+  /** Gives a file or directory another name, replacing what has it (rename(2)). */
   rename(from: FilePath, to: FilePath): void;
+  /** Gives a file a second name, which must be new (link(2)). */
   link(from: FilePath, to: FilePath): void;
+  /** Takes a name away. */
   unlink(path: FilePath): void;
+  /** Removes an empty directory. */
   rmdir(path: FilePath): void;
   /** Makes a new directory with mode 0700 for temporary files and returns its path. */
   makeTemporaryDirectory(prefix: string): string;
   /** Removes a file or a whole tree, without following links; nothing there is no error. */
   removeTree(path: string): void;
+  /** What a symbolic link says. */
   readlink(path: FilePath): Buffer;
+  /** The absolute path without links. */
   realpath(path: string): string;
   /** Bytes that this process may still write, and the kind of the file system. */
   space(path: string): { readonly freeBytes: number; readonly type: number };

@@ -86,7 +86,7 @@ export interface MemorySpace {
 
 /** Settings of {@link openImageDirectory}. */
 export interface OpenImageOptions {
-  /** The file system. */
+  /** @internal The file system; another one than Node's is for tests. */
   readonly files?: Files | undefined;
   /** Page size of the dump, where the caller knows it; otherwise it is inferred. */
   readonly pageBytes?: PageBytes | undefined;

@@ -23,7 +23,7 @@ export interface OpenOptions {
   readonly lockTimeoutMs?: number | undefined;
   /** Allows network and user-space file systems, on which SQLite is not safe. */
   readonly anyFileSystem?: boolean | undefined;
-  /** The file system; another one than Node's is for tests. */
+  /** @internal The file system; another one than Node's is for tests. */
   readonly files?: Files | undefined;
 }
 
