@@ -16,7 +16,7 @@ import { PackReader } from '../src/pack/reader.ts';
 const page = readFileSync(new URL('../src/FORMAT.md', import.meta.url), 'utf8');
 
 function examplePack(): Buffer {
-  const block = /```hex\n([^`]+)```/.exec(page)?.[1] ?? '';
+  const block = /```text\n(0000[^`]+)```/.exec(page)?.[1] ?? '';
   const lines = block.trim().split('\n');
   return Buffer.from(lines.map((line) => line.slice(4).replaceAll(' ', '')).join(''), 'hex');
 }

@@ -1,4 +1,4 @@
-/** Zstandard: both implementations write what the other reads, and never write past their target. */
+/** Zstandard: each implementation writes what the other reads, and never past its target. */
 import zlib from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

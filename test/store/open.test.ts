@@ -17,7 +17,8 @@ import { SnapshotStore, type OpenOptions } from '../../src/index.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
 import { expectFailure } from '../support/failures.ts';
 import { canMount, mountBind } from '../support/mounts.ts';
-import { expectRestores, makeDump, openStore } from '../support/stores.ts';
+import { makeDump } from '../support/made-dumps.ts';
+import { expectRestores, openStore } from '../support/stores.ts';
 import { storeState } from '../support/store-state.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 import { describeTree } from '../support/trees.ts';
@@ -136,6 +137,7 @@ describe('creating a store', () => {
     };
     const open = () => SnapshotStore.open(directory, { create: true, files });
     await expectFailure(open, { code: 'STORAGE' });
+    expect(leases).toBeLessThan(20);
   });
 });
 

@@ -17,7 +17,8 @@ import { describe, expect, test } from 'vitest';
 import { decodePagemap, openImageDirectory, PE_PARENT, PE_PRESENT } from '../../src/criu.ts';
 import { fixture } from '../support/fixtures.ts';
 import { makeImageDirectory, memoryOf } from '../support/image-directories.ts';
-import { expectRestores, makeDump, openStore } from '../support/stores.ts';
+import { makeDump } from '../support/made-dumps.ts';
+import { expectRestores, openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 import { describeTree, expectSameTree } from '../support/trees.ts';
 
@@ -116,7 +117,7 @@ describe('real dumps', () => {
 });
 
 describe('a directory', () => {
-  test('may hold unknown files, subdirectories, empty files and names that are not UTF-8', async () => {
+  test('may hold unknown files, subdirectories, empty files, names not in UTF-8', async () => {
     const images = makeDump(newPath(), 1);
     const inside = (name: string): Buffer => Buffer.from(`${images}/${name}`, 'latin1');
     writeFileSync(inside('unknown-\xff\xfe'), 'not UTF-8');

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { SnapshotStore } from '../../src/index.ts';
 import { series } from '../support/fixtures.ts';
-import { makeDump, openStore } from '../support/stores.ts';
+import { makeDump } from '../support/made-dumps.ts';
+import { openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 import { expectSameTree, treeBytes } from '../support/trees.ts';
 

@@ -2,7 +2,7 @@
  * The door to the file system with faults: it counts the calls of the kinds that are watched while
  * it is armed, and fails the n-th of them as the operating system would.
  */
-import type { Files } from '../../src/index.ts';
+import type { Files } from '../../src/files/files.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
 
 /** A call of the door. */
@@ -32,7 +32,7 @@ export class FaultyFiles {
   readonly files: Files;
   #fault: Fault | undefined;
   #count = 0;
-  #failed: Call | undefined;
+  #failed: string | undefined;
 
   constructor() {
     this.files = watchedFiles((call, values) => this.#meet(call, values));
@@ -45,8 +45,8 @@ export class FaultyFiles {
     this.#failed = undefined;
   }
 
-  /** Fails no more; returns which call has failed, if one has. */
-  disarm(): Call | undefined {
+  /** Fails no more; returns which call has failed, and from where it came, if one has. */
+  disarm(): string | undefined {
     this.#fault = undefined;
     return this.#failed;
   }
@@ -55,20 +55,22 @@ export class FaultyFiles {
     if (this.#fault?.calls.includes(call) !== true) return;
     this.#count += 1;
     if (this.#count !== this.#fault.nth) return;
-    this.#failed = call;
+    const error = systemError(this.#fault.code, call);
+    const frames = error.stack?.match(/(?<=\/src\/)[^\s:]+:\d+/g) ?? [];
+    this.#failed = `${call} by ${frames.slice(0, 3).join(' by ')}`;
     const [fd, bytes, position] = values;
     if (call === 'write' && bytes instanceof Uint8Array && bytes.length > 1) {
       // A full disk takes what still fits.
       const half = bytes.subarray(0, bytes.length >>> 1);
       nodeFiles.write(fd as number, half, position as number);
     }
-    throw systemError(this.#fault.code, call);
+    throw error;
   }
 }
 
 /** A door that runs `meet` before each call. */
 export function watchedFiles(meet: (call: Call, values: readonly unknown[]) => void): Files {
-  const wrapped = Object.entries(nodeFiles).map(([call, original]) => [
+  const wrapped = Object.entries(nodeFiles).map(([call, original]): [string, unknown] => [
     call,
     (...values: unknown[]) => {
       meet(call as Call, values);

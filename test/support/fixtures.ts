@@ -33,7 +33,7 @@ export function series(name: string): string | undefined {
   const path = root === undefined ? undefined : join(root, name);
   if (path !== undefined && existsSync(path)) return path;
   process.stderr.write(
-    `SKIPPED: the ${name} series is not here; set CRIU_TIMELINE_SERIES to a directory that holds it\n`,
+    `SKIPPED: no ${name} series; set CRIU_TIMELINE_SERIES to a directory that holds it\n`,
   );
   return undefined;
 }

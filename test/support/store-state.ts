@@ -16,6 +16,8 @@ export interface StoreState {
 }
 
 const NOT_CONTENT = ['leases', 'catalog.sqlite', 'catalog.sqlite-wal', 'catalog.sqlite-shm'];
+/** Subdirectories of packs stay when they are empty: they say nothing about what there is. */
+const PACK_DIRECTORY = /^directory 0700 packs\/[0-9a-f]{2}$/;
 const TABLES = ['store', 'timelines', 'packs', 'segments', 'snapshots'];
 
 /** Looks at a store, open or not. */
@@ -26,7 +28,8 @@ export function storeState(directory: string): StoreState {
       return all.map((row) => `${table} ${row.map(shown).join(' ')}`);
     }),
   );
-  return { files: describeTree(directory, { topMode: false, without: NOT_CONTENT }), rows };
+  const files = describeTree(directory, { topMode: false, without: NOT_CONTENT });
+  return { files: files.filter((line) => !PACK_DIRECTORY.test(line)), rows };
 }
 
 /** Runs `action` on a copy of a store's catalog. */

@@ -1,0 +1,100 @@
+/** Finding snapshots by time, sequence and id, against a plain list. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { SnapshotRow } from '../../src/catalog/rows.ts';
+import { captureOf, newCatalog, snapshotId } from '../support/made-catalogs.ts';
+import { temporaryPaths } from '../support/temporary.ts';
+
+const nextPath = temporaryPaths();
+
+/** Snapshots of two timelines, whose times go to and fro, some removed, some pre-dumps. */
+const histories = fc.array(
+  fc.record({
+    timelineName: fc.constantFrom('web', 'db'),
+    takenAtMs: fc.integer({ min: -3, max: 6 }),
+    kind: fc.constantFrom('restorable', 'restorable', 'pre-dump'),
+    removed: fc.constantFrom(false, false, true),
+  }),
+  { maxLength: 12 },
+);
+
+const idOf = (row: SnapshotRow | undefined): string | undefined => row?.id;
+
+describe('the table of snapshots', () => {
+  it('answers like a list that is searched from end to end', async () => {
+    const run = async (history: readonly Omit<HistoryItem, 'sequence' | 'id'>[]) => {
+      const catalog = await newCatalog(nextPath());
+      const items: HistoryItem[] = [];
+      for (const [i, item] of history.entries()) {
+        const before = items.filter((other) => other.timelineName === item.timelineName).length;
+        const { timelineName, takenAtMs, kind } = item;
+        const sequence = before + 1;
+        const made = captureOf(i + 1, { timelineName, takenAtMs, kind, sequence });
+        await catalog.commitCapture(made);
+        if (item.removed) await catalog.setRemoved(made.snapshot.id, true);
+        items.push({ ...item, sequence, id: made.snapshot.id });
+      }
+      const table = catalog.snapshots;
+      expect(table.all().map(idOf)).toEqual(items.map(({ id }) => id));
+      for (const name of ['web', 'db', 'none']) {
+        const all = items.filter(({ timelineName }) => timelineName === name);
+        const present = all.filter(({ removed }) => !removed);
+        const restorable = present.filter(({ kind }) => kind === 'restorable');
+        expect(table.ofTimeline(name).map(idOf)).toEqual(present.map(({ id }) => id));
+        expect(idOf(table.latest(name))).toBe(restorable.at(-1)?.id);
+        expect(idOf(table.newest(name))).toBe(present.at(-1)?.id);
+        expect(idOf(table.last(name))).toBe(all.at(-1)?.id);
+        for (let time = -4; time <= 7; time++) {
+          const until = restorable.filter(({ takenAtMs }) => takenAtMs <= time);
+          const greatest = Math.max(...until.map(({ takenAtMs }) => takenAtMs));
+          const expected = until.findLast(({ takenAtMs }) => takenAtMs === greatest);
+          expect(idOf(table.at(name, time))).toBe(expected?.id);
+        }
+        for (let sequence = 0; sequence <= all.length + 1; sequence++) {
+          expect(idOf(table.bySequence(name, sequence))).toBe(all[sequence - 1]?.id);
+        }
+      }
+      catalog.close();
+    };
+    await fc.assert(fc.asyncProperty(histories, run), { numRuns: 20 });
+  });
+
+  it('finds ids by any prefix, in order, up to a limit, removed or not', async () => {
+    const catalog = await newCatalog(nextPath());
+    const ids = [...[5, 6, 300, 301].map(snapshotId), '7'.padEnd(26, 'Z')];
+    for (const [i, id] of ids.entries()) await catalog.commitCapture(captureOf(i + 1, { id }));
+    await catalog.setRemoved(ids[1]!, true);
+    const find = (prefix: string, limit = 9) =>
+      catalog.snapshots.byIdPrefix(prefix, limit).map(idOf);
+    for (const id of ids) {
+      expect(find(id)).toEqual([id]);
+      for (let length = 1; length < 26; length++) {
+        const prefix = id.slice(0, length);
+        expect(find(prefix)).toEqual(ids.filter((other) => other.startsWith(prefix)));
+      }
+    }
+    expect(find('0', 2)).toEqual(ids.slice(0, 2));
+    expect([find('Z'), find(`${ids[0]!}0`)]).toEqual([[], []]);
+  });
+
+  it('marks a snapshot as removed and takes the mark back', async () => {
+    const catalog = await newCatalog(nextPath());
+    const row = await catalog.commitCapture(captureOf(1));
+    expect(await catalog.setRemoved(row.id, true)).toEqual({ ...row, removed: true });
+    expect(await catalog.setRemoved(row.id, true)).toEqual({ ...row, removed: true });
+    expect(catalog.totals()).toMatchObject({ snapshots: 0, removedSnapshots: 1, logicalBytes: 0 });
+    expect(await catalog.setRemoved(row.id, false)).toEqual(row);
+    const id = snapshotId(9);
+    const error = expect.objectContaining({ code: 'NOT_FOUND', snapshot: id });
+    await expect(catalog.setRemoved(id, true)).rejects.toThrow(error);
+  });
+});
+
+interface HistoryItem {
+  readonly timelineName: string;
+  readonly takenAtMs: number;
+  readonly kind: 'restorable' | 'pre-dump';
+  readonly removed: boolean;
+  readonly sequence: number;
+  readonly id: string;
+}

@@ -1,0 +1,110 @@
+/** A copy of files that somebody writes to: of one moment, or none. */
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { copyStable, type FileToCopy } from '../../src/files/copy-stable.ts';
+import type { Files } from '../../src/files/files.ts';
+import { nodeFiles } from '../../src/files/node-files.ts';
+import { dribblingDoor, openDescriptors } from '../support/doors.ts';
+import { temporaryPaths } from '../support/temporary.ts';
+
+const nextPath = temporaryPaths();
+
+/** Two files, the second optional, and where their copies go. */
+function pair(): [FileToCopy, FileToCopy] {
+  const [main, log] = [nextPath(), nextPath()];
+  writeFileSync(main, 'main 0');
+  writeFileSync(log, 'log 0');
+  return [
+    { from: main, to: nextPath(), optional: false },
+    { from: log, to: nextPath(), optional: true },
+  ];
+}
+
+/** The door, and what to do before each file is opened for reading, counted from 1. */
+function disturbed(disturb: (count: number) => void): Files {
+  let count = 0;
+  return {
+    ...nodeFiles,
+    open: (path, how, mode) => {
+      if (how === 'read') disturb(++count);
+      return nodeFiles.open(path, how, mode);
+    },
+  };
+}
+
+describe('copyStable', () => {
+  it('copies files that hold still, over what is there', () => {
+    const list = pair();
+    writeFileSync(list[0].to, 'a longer text from before');
+    const before = openDescriptors();
+    copyStable(dribblingDoor, list);
+    expect(list.map(({ to }) => readFileSync(to, 'utf8'))).toEqual(['main 0', 'log 0']);
+    expect(openDescriptors()).toBe(before);
+  });
+
+  it.each([0, 1, 1024 * 1024 - 1, 1024 * 1024, 1024 * 1024 + 1])('copies %d bytes', (length) => {
+    const file = { from: nextPath(), to: nextPath(), optional: false };
+    const content = Buffer.alloc(length, 'pattern');
+    writeFileSync(file.from, content);
+    copyStable(nodeFiles, [file]);
+    expect(readFileSync(file.to).equals(content)).toBe(true);
+  });
+
+  it('copies again when one of them changed meanwhile, so that they fit together', () => {
+    const list = pair();
+    const files = disturbed((count) => {
+      // The first file has been copied when this changes both.
+      if (count !== 2 && count !== 4) return;
+      writeFileSync(list[0].from, 'm'.repeat(10 * count));
+      writeFileSync(list[1].from, 'l'.repeat(10 * count));
+    });
+    copyStable(files, list);
+    expect(list.map(({ to }) => readFileSync(to, 'utf8'))).toEqual([
+      'm'.repeat(40),
+      'l'.repeat(40),
+    ]);
+  });
+
+  it('leaves no copy of an optional file that goes away meanwhile', () => {
+    const list = pair();
+    const log = nodeFiles.lstat(list[1].from).inode;
+    const files: Files = {
+      ...nodeFiles,
+      close: (fd) => {
+        const { inode } = nodeFiles.stat(fd);
+        nodeFiles.close(fd);
+        if (inode === log) rmSync(list[1].from, { force: true });
+      },
+    };
+    copyStable(files, list);
+    expect([existsSync(list[0].to), existsSync(list[1].to)]).toEqual([true, false]);
+  });
+
+  it.fails('starts again when a file goes away between the look at it and its opening', () => {
+    const list = pair();
+    const files = disturbed((count) => {
+      if (count === 2) rmSync(list[1].from);
+    });
+    copyStable(files, list);
+    expect([readFileSync(list[0].to, 'utf8'), existsSync(list[1].to)]).toEqual(['main 0', false]);
+  });
+
+  it('gives up on files that never hold still', () => {
+    const list = pair();
+    const files = disturbed((count) => writeFileSync(list[0].from, 'x'.repeat(count)));
+    expect(() => copyStable(files, list)).toThrow(
+      expect.objectContaining({ code: 'LOCKED', file: list[0].from }),
+    );
+  });
+
+  it('insists on the files that are not optional', () => {
+    const list = pair();
+    rmSync(list[1].from);
+    copyStable(nodeFiles, list);
+    expect(existsSync(list[1].to)).toBe(false);
+    rmSync(list[0].from);
+    expect(() => copyStable(nodeFiles, list)).toThrow(
+      expect.objectContaining({ code: 'CORRUPT', file: list[0].from }),
+    );
+  });
+});

@@ -1,0 +1,167 @@
+/** Packs of every shape: what is put in comes out, slot by slot. */
+import { sha256 } from '@noble/hashes/sha2.js';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { toHex } from '../../src/bytes/hex.ts';
+import { PAGE_BYTES } from '../../src/bytes/page.ts';
+import { FRAME_PAGES } from '../../src/pack/format.ts';
+import type { PackReader } from '../../src/pack/reader.ts';
+import {
+  identityOf,
+  makePack,
+  numberedPage,
+  openBytes,
+  readOut,
+  writePack,
+} from '../support/made-packs.ts';
+
+/** The page in a slot, found the way a restore finds it. */
+function pageIn(pack: PackReader, segment: number, slot: number): Uint8Array | undefined {
+  const place = pack.find(segment, slot);
+  if (place === undefined) return undefined;
+  const frame = new Uint8Array(FRAME_PAGES * PAGE_BYTES);
+  pack.readFrame(place.table, place.index, frame);
+  const start = place.table.rankOf(place.index, slot) * PAGE_BYTES;
+  const length = place.table.pageBytes(slot);
+  // A short page is filled up with zeros.
+  expect(frame.subarray(start + length, start + PAGE_BYTES).every((byte) => byte === 0)).toBe(true);
+  return frame.slice(start, start + length);
+}
+
+const pageLengths = fc.array(fc.oneof(fc.constant(PAGE_BYTES), fc.constantFrom(1, 100, 4095)), {
+  maxLength: 140,
+});
+
+describe('PackWriter', () => {
+  it('keeps every page of every segment, and says where it is', () => {
+    const shapes = fc.array(pageLengths, { maxLength: 3 });
+    fc.assert(
+      fc.property(shapes, fc.array(fc.uint8Array(), { maxLength: 3 }), (lists, manifests) => {
+        const segments = lists.map((lengths, segment) => ({
+          identity: identityOf(segment + 1),
+          pages: lengths.map((length, i) => numberedPage(segment * 1000 + i, length)),
+        }));
+        const unique = manifests.map((bytes, i) => Uint8Array.of(i, ...bytes));
+        const { bytes, name, sizeBytes } = makePack({ segments, manifests: unique });
+        expect([name, sizeBytes]).toEqual([toHex(sha256(bytes)), bytes.length]);
+        const pack = openBytes(bytes);
+        expect(pack.computeName()).toBe(name);
+        expect(pack.footer.references).toEqual(segments.map(({ identity }) => identity));
+        pack.checkDigests();
+        segments.forEach(({ pages }, segment) => {
+          for (const [slot, page] of pages.entries()) {
+            expect(pack.hasDigest(segment, slot, sha256(page), 0)).toBe(true);
+            if (slot % 7 === 0) expect(pageIn(pack, segment, slot)).toEqual(page);
+          }
+          expect(pack.find(segment, pages.length)).toBeUndefined();
+          expect(pack.hasDigest(segment, pages.length, sha256(numberedPage(0)), 0)).toBe(false);
+        });
+        for (const one of unique) expect(pack.readManifest(sha256(one))).toEqual(one);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it.each([0, 1, 63, 64, 65, 127, 128, 129])('reads %d pages out in order', (count) => {
+    const pages = Array.from({ length: count }, (_, i) => numberedPage(i));
+    const pack = openBytes(makePack({ segments: [{ identity: identityOf(1), pages }] }).bytes);
+    expect(readOut(pack)).toEqual([
+      `segment ${'01'.repeat(16)}`,
+      ...pages.map((page, slot) => `slot ${slot}: 4096 bytes, ${toHex(sha256(page))}`),
+    ]);
+    expect(pack.frameTables(0)).toHaveLength(count === 0 ? 0 : 1);
+  });
+
+  it.each([
+    [128 * 64 - 1, 1, 1],
+    [128 * 64 + 1, 2, 1],
+    [4096 * 64, 32, 1],
+    [4096 * 64 + 1, 33, 2],
+  ])('keeps %d pages in %d blocks of digests and %d frame tables', (count, blocks, tables) => {
+    const digests = new Uint8Array(32);
+    const view = new DataView(digests.buffer);
+    const page = numberedPage(0);
+    // The writer believes the digests that it is given: a counter is quicker than SHA-256.
+    const { bytes } = writePack((writer) => {
+      writer.beginSegment(identityOf(1));
+      for (let slot = 0; slot < count; slot++) {
+        view.setUint32(0, slot + 1, true);
+        page.set(digests.subarray(0, 4));
+        if (writer.addPage(page, digests, 0) !== slot) throw new Error('another slot');
+      }
+      writer.endSegment();
+    });
+    const pack = openBytes(bytes);
+    const types = pack.footer.entries.map(({ type }) => type);
+    expect(types.filter((type) => type === 'digests')).toHaveLength(blocks);
+    expect(types.filter((type) => type === 'frameTable')).toHaveLength(tables);
+    pack.checkDigests();
+    const frame = new Uint8Array(FRAME_PAGES * PAGE_BYTES);
+    const words = new DataView(frame.buffer);
+    let [slot, wrong] = [0, 0];
+    for (const table of pack.frameTables(0)) {
+      for (let index = 0; index < table.length; index++) {
+        const pages = pack.readFrame(table, index, frame);
+        const stored = pack.frameDigests(table, index);
+        const numbers = new DataView(stored.buffer, stored.byteOffset, stored.length);
+        for (let rank = 0; rank < pages; rank++, slot++) {
+          const isRight = words.getUint32(rank * PAGE_BYTES, true) === slot + 1;
+          if (!isRight || numbers.getUint32(rank * 32, true) !== slot + 1) wrong += 1;
+        }
+      }
+    }
+    expect([slot, wrong]).toEqual([count, 0]);
+    view.setUint32(0, count, true);
+    expect(pack.hasDigest(0, count - 1, digests, 0)).toBe(true);
+    expect(pack.find(0, count)).toBeUndefined();
+  });
+
+  it.each([0, 1, 1024 * 1024, 1024 * 1024 + 1, 3 * 1024 * 1024 + 17])(
+    'keeps a manifest of %d bytes in parts of 1 MiB',
+    (length) => {
+      const manifest = new Uint8Array(length);
+      for (let i = 0; i < length; i++) manifest[i] = (i ^ (i >> 9)) & 0xff;
+      const pack = openBytes(makePack({ manifests: [Uint8Array.of(1), manifest] }).bytes);
+      expect(pack.footer.entries).toHaveLength(1 + Math.max(1, Math.ceil(length / 1024 / 1024)));
+      expect(Buffer.compare(pack.readManifest(sha256(manifest)), manifest)).toBe(0);
+      expect(pack.readManifest(sha256(Uint8Array.of(1)))).toEqual(Uint8Array.of(1));
+    },
+  );
+
+  it('keeps pages that do not compress as they are, and is hardly longer than they', () => {
+    let state = 1;
+    const page = Uint8Array.from({ length: PAGE_BYTES }, () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return state >>> 24;
+    });
+    const pages = Array.from({ length: 64 }, (_, i) => page.map((byte) => byte ^ (i * 37)));
+    for (const [i, one] of pages.entries()) one.reverse().set([i, 1, 2, 3], i);
+    const { bytes } = makePack({ segments: [{ identity: identityOf(1), pages }] });
+    expect(bytes.length).toBeLessThan(64 * PAGE_BYTES + 64 * 32 + 400);
+    expect(readOut(openBytes(bytes))).toHaveLength(65);
+  });
+
+  it('numbers segments by their first mention, and knows them again', () => {
+    const { bytes } = writePack((writer) => {
+      expect(writer.reference(identityOf(9))).toBe(0);
+      expect(writer.reference(identityOf(8))).toBe(1);
+      expect(writer.reference(identityOf(9))).toBe(0);
+      writer.beginSegment(identityOf(8));
+      writer.addPage(numberedPage(1), new Uint8Array(40).fill(3), 8);
+      writer.endSegment();
+    });
+    const pack = openBytes(bytes);
+    expect(pack.footer.references).toEqual([identityOf(9), identityOf(8)]);
+    expect([pack.find(0, 0), pack.frameTables(0)]).toEqual([undefined, []]);
+    expect(pack.hasDigest(1, 0, new Uint8Array(32).fill(3), 0)).toBe(true);
+  });
+
+  it('writes the same bytes for the same content', () => {
+    const pages = [numberedPage(1), numberedPage(2, 9)];
+    const content = { segments: [{ identity: identityOf(1), pages }] };
+    expect(makePack(content).name).toBe(makePack(content).name);
+    const { bytes } = makePack({});
+    expect(toHex(bytes.subarray(0, 16))).toBe('63726975746c706b0100000000000000');
+    expect(toHex(bytes.subarray(-8))).toBe(Buffer.from('criutlpe').toString('hex'));
+  });
+});
