@@ -37,7 +37,14 @@ const ROOMS: ImportRules['rooms'] = {
     'bytes/',
     'errors.ts',
   ],
-  'index.ts': ['store/', 'errors.ts', 'type criu/', 'type images/', 'type files/', 'type manifest/'],
+  'index.ts': [
+    'store/',
+    'errors.ts',
+    'type criu/',
+    'type images/',
+    'type files/',
+    'type manifest/',
+  ],
   'criu.ts': ['criu/', 'images/', 'errors.ts'],
   'cli/': ['index.ts', 'criu.ts'],
 };

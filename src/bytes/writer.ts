@@ -65,6 +65,7 @@ export class ByteWriter {
 
   /** An unsigned LEB128 number below 2^53. */
   varint(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`varint of ${value}`);
     let rest = value;
     while (rest >= 0x80) {
       // Arithmetic instead of shifts: numbers reach 2^53, shifts stop at 2^32.

@@ -8,7 +8,17 @@
 import { sameBytes } from '../bytes/hex.ts';
 import { StoreError } from '../errors.ts';
 import { CatalogDatabase } from './database.ts';
-import { checkRow, rowChecksum, type PackRow, type SegmentRow, type SnapshotRow } from './rows.ts';
+import {
+  checkPack,
+  checkRow,
+  decodeIntact,
+  type JoinedPack,
+  PACK_COLUMNS,
+  rowChecksum,
+  type PackRow,
+  type SegmentRow,
+  type SnapshotRow,
+} from './rows.ts';
 import { MIGRATIONS } from './schema.ts';
 import { SnapshotTable, type SnapshotToAdd } from './snapshot-table.ts';
 
@@ -97,25 +107,29 @@ export class Catalog {
       });
   }
 
-  /** Packs with a number above `after`, the oldest first. */
-  packs(after = 0): PackRow[] {
+  /**
+   * Packs with a number above `after`, the oldest first. Damaged rows are left out, so that they
+   * are no hindrance to what does not need them, and put on the list if one is given.
+   */
+  packs(after = 0, damage: StoreError[] = []): PackRow[] {
     const sql = 'SELECT * FROM packs WHERE number > ? ORDER BY number';
-    return this.#database.all<PackColumns>(sql, after).map((row) => {
+    return decodeIntact(this.#database.all<PackColumns>(sql, after), damage, (row) => {
       const { number, name, size_bytes: sizeBytes, generation } = row;
       checkRow(this.#file, 'packs', number, [number, name, sizeBytes, generation], row.checksum);
       return { number, name, sizeBytes };
     });
   }
 
-  /** Segments with a number above `after`, the oldest first. */
-  segments(after = 0): SegmentRow[] {
-    const sql = `SELECT segments.*, packs.name AS pack_name
+  /** Segments with a number above `after`, the oldest first; damaged rows as in `packs`. */
+  segments(after = 0, damage: StoreError[] = []): SegmentRow[] {
+    const sql = `SELECT segments.*, ${PACK_COLUMNS}
       FROM segments JOIN packs ON packs.number = segments.pack
       WHERE segments.number > ? ORDER BY segments.number`;
-    return this.#database.all<SegmentColumns>(sql, after).map((row) => {
+    return decodeIntact(this.#database.all<SegmentColumns>(sql, after), damage, (row) => {
       const { number, identity, pack, local, pages, pack_name: packName } = row;
       const columns = [number, identity, pack, local, pages];
       checkRow(this.#file, 'segments', number, columns, row.checksum);
+      checkPack(this.#file, row);
       return { number, identity, packName, local };
     });
   }
@@ -209,12 +223,23 @@ export class Catalog {
     return this.#database.get<CatalogTotals>(sql) as CatalogTotals;
   }
 
-  /** @throws StoreError CORRUPT when SQLite finds its own file damaged. */
-  check(): void {
+  /** Reads every row and lists what is damaged. */
+  check(): StoreError[] {
+    const damage: StoreError[] = [];
+    this.#checkFile(damage);
+    this.packs(0, damage);
+    this.segments(0, damage);
+    this.snapshots.all(damage);
+    return damage;
+  }
+
+  #checkFile(damage: StoreError[]): void {
     const answer = this.#database.pragma('integrity_check(1)');
-    if (answer === 'ok') return;
-    const message = `SQLite finds damage: ${String(answer)}`;
-    throw new StoreError('CORRUPT', message, { file: this.#file });
+    const orphan = this.#database.pragma('foreign_key_check');
+    if (answer === 'ok' && orphan === undefined) return;
+    const found = answer === 'ok' ? `a row of ${String(orphan)} refers to nothing` : String(answer);
+    const message = `SQLite finds damage: ${found}`;
+    damage.push(new StoreError('CORRUPT', message, { file: this.#file }));
   }
 
   /** Closes the database. */
@@ -243,13 +268,12 @@ interface PackColumns {
   checksum: Uint8Array;
 }
 
-interface SegmentColumns {
+interface SegmentColumns extends JoinedPack {
   number: number;
   identity: Uint8Array;
   pack: number;
   local: number;
   pages: number;
-  pack_name: string;
   checksum: Uint8Array;
 }
 
@@ -267,6 +291,15 @@ async function migrate(
     if (version > MIGRATIONS.length) {
       const { file } = database;
       throw new StoreError('UNSUPPORTED_VERSION', `catalog version ${version}`, { file });
+    }
+    const { tables } = database.get<{ tables: number }>(
+      'SELECT count(*) AS tables FROM sqlite_schema',
+    ) as { tables: number };
+    if (version < 0 || (version === 0 && tables > 0)) {
+      const { file } = database;
+      throw new StoreError('CORRUPT', `catalog of ${tables} tables has version ${version}`, {
+        file,
+      });
     }
     for (const migration of MIGRATIONS.slice(version)) database.exec(migration);
     database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);

@@ -16,10 +16,13 @@ export interface Lease {
   release(): void;
 }
 
-/** Takes the lease whose file is `path`, which must exist; undefined while somebody holds it. */
+/**
+ * Takes the lease whose file is `path`; undefined while somebody holds it.
+ *
+ * @throws StoreError STORAGE when the file is not there or cannot be opened.
+ */
 export function takeLease(path: string): Lease | undefined {
   const database = open(path);
-  if (database === undefined) return undefined;
   try {
     database.exec('BEGIN EXCLUSIVE');
   } catch (error) {
@@ -30,11 +33,10 @@ export function takeLease(path: string): Lease | undefined {
   return { path, release: () => database.close() };
 }
 
-function open(path: string): Database.Database | undefined {
+function open(path: string): Database.Database {
   try {
     return new Database(path, { timeout: 0, fileMustExist: true });
   } catch (error) {
-    if (error instanceof Database.SqliteError && error.code === 'SQLITE_CANTOPEN') return undefined;
     throw storageError('open the lease', path, error);
   }
 }

@@ -77,6 +77,27 @@ function writeColumn(writer: ByteWriter, value: ColumnValue): void {
   }
 }
 
+/** The columns of a pack that another row refers to, for `checkPack`. */
+export const PACK_COLUMNS: string = `packs.number AS pack_number, packs.name AS pack_name,
+  packs.size_bytes AS pack_size_bytes, packs.generation AS pack_generation,
+  packs.checksum AS pack_checksum`;
+
+/** What `PACK_COLUMNS` select. */
+export interface JoinedPack {
+  readonly pack_number: number;
+  readonly pack_name: string;
+  readonly pack_size_bytes: number;
+  readonly pack_generation: number;
+  readonly pack_checksum: Uint8Array;
+}
+
+/** @throws StoreError CORRUPT when the pack that a row refers to is not what was written. */
+export function checkPack(catalog: string, row: JoinedPack): void {
+  const { pack_number: number, pack_name: name, pack_size_bytes, pack_generation } = row;
+  const columns = [number, name, pack_size_bytes, pack_generation];
+  checkRow(catalog, 'packs', number, columns, row.pack_checksum);
+}
+
 /** @throws StoreError CORRUPT when a row is not what was written. */
 export function checkRow(
   catalog: string,
@@ -87,4 +108,22 @@ export function checkRow(
 ): void {
   if (sameBytes(rowChecksum(table, columns), checksum)) return;
   throw new StoreError('CORRUPT', `damaged row ${key} of table ${table}`, { file: catalog });
+}
+
+/** Decodes rows one by one; what is damaged goes on the list instead. */
+export function decodeIntact<Row, Value>(
+  rows: readonly Row[],
+  damage: StoreError[],
+  decode: (row: Row) => Value,
+): Value[] {
+  const values: Value[] = [];
+  for (const row of rows) {
+    try {
+      values.push(decode(row));
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'CORRUPT')) throw error;
+      damage.push(error);
+    }
+  }
+  return values;
 }

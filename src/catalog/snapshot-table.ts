@@ -4,12 +4,22 @@
  */
 import { StoreError } from '../errors.ts';
 import type { CatalogDatabase } from './database.ts';
-import { checkRow, rowChecksum, type ColumnValue, type SnapshotRow } from './rows.ts';
+import {
+  checkPack,
+  checkRow,
+  decodeIntact,
+  type JoinedPack,
+  PACK_COLUMNS,
+  rowChecksum,
+  type ColumnValue,
+  type SnapshotRow,
+} from './rows.ts';
 
 /** A snapshot that a capture adds. */
 export type SnapshotToAdd = Omit<SnapshotRow, 'number' | 'packName' | 'removed'>;
 
-const SELECT = `SELECT snapshots.*, timelines.name AS timeline_name, packs.name AS pack_name
+const SELECT = `SELECT snapshots.*, timelines.name AS timeline_name,
+  timelines.checksum AS timeline_checksum, ${PACK_COLUMNS}
   FROM snapshots
   JOIN timelines ON timelines.number = snapshots.timeline
   JOIN packs ON packs.number = snapshots.pack`;
@@ -35,9 +45,8 @@ const COLUMNS = [
   'removed',
 ] as const;
 
-type Columns = Record<(typeof COLUMNS)[number] | 'timeline_name' | 'pack_name', ColumnValue> & {
-  checksum: Uint8Array;
-};
+type Columns = Record<(typeof COLUMNS)[number] | 'timeline_name', ColumnValue> &
+  JoinedPack & { checksum: Uint8Array; timeline_checksum: Uint8Array };
 
 /** Reads and writes rows of snapshots. */
 export class SnapshotTable {
@@ -56,6 +65,7 @@ export class SnapshotTable {
   #decode(row: Columns): SnapshotRow {
     const columns = COLUMNS.map((name) => row[name]);
     checkRow(this.#database.file, 'snapshots', String(row.id), columns, row.checksum);
+    this.#checkReferences(row);
     return {
       number: row.number as number,
       id: row.id as string,
@@ -72,11 +82,17 @@ export class SnapshotTable {
       logicalPages: row.logical_pages as number,
       newPages: row.new_pages as number,
       storedBytes: row.stored_bytes as number,
-      packName: row.pack_name as string,
+      packName: row.pack_name,
       manifestDigest: row.manifest_digest as Uint8Array,
       revision: row.revision as number,
       removed: row.removed === 1,
     };
+  }
+
+  #checkReferences(row: Columns): void {
+    const { timeline, timeline_name: name, timeline_checksum: checksum } = row;
+    checkRow(this.#database.file, 'timelines', timeline as number, [timeline, name], checksum);
+    checkPack(this.#database.file, row);
   }
 
   /** Snapshots of a timeline by sequence, without the removed ones. */
@@ -84,9 +100,13 @@ export class SnapshotTable {
     return this.#select('WHERE timelines.name = ? AND removed = 0 ORDER BY sequence', name);
   }
 
-  /** Every snapshot, the removed ones too, in the order they were added. */
-  all(): SnapshotRow[] {
-    return this.#select('ORDER BY snapshots.number');
+  /**
+   * Every snapshot, the removed ones too, in the order they were added; damaged rows go on the
+   * list instead.
+   */
+  all(damage: StoreError[] = []): SnapshotRow[] {
+    const rows = this.#database.all<Columns>(`${SELECT} ORDER BY snapshots.number`);
+    return decodeIntact(rows, damage, (row) => this.#decode(row));
   }
 
   /** The newest snapshot of a timeline of any kind, by sequence. */

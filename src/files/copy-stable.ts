@@ -48,7 +48,9 @@ function copyOne(files: Files, file: FileToCopy, facts: FileFacts | undefined): 
     if (file.optional) return;
     throw new StoreError('CORRUPT', 'the file is missing', { file: file.from });
   }
-  const fd = files.open(file.from, 'read');
+  const fd = openIfThere(files, file.from);
+  // Gone since the look at it: the look that follows sees it, and all is copied again.
+  if (fd === undefined) return;
   try {
     const copy = new AppendFile(files, file.to);
     try {
@@ -58,6 +60,15 @@ function copyOne(files: Files, file: FileToCopy, facts: FileFacts | undefined): 
     }
   } finally {
     files.close(fd);
+  }
+}
+
+function openIfThere(files: Files, path: string): number | undefined {
+  try {
+    return files.open(path, 'read');
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
   }
 }
 

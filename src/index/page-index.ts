@@ -66,11 +66,20 @@ export class PageIndex {
     return this.#runs.get(pack)?.damaged === false;
   }
 
+  /** Whether damage was met in the run of a pack: it answers nothing until it is built again. */
+  isDamaged(pack: string): boolean {
+    return this.#runs.get(pack)?.damaged === true;
+  }
+
   /** Opens the run of a pack at `path`; false when it is missing or damaged. */
   attach(pack: string, packDigest: Uint8Array, path: string): boolean {
     this.detach(pack);
     const fences = this.#readFences(path, packDigest);
-    if (fences === undefined) return false;
+    if (fences === undefined) {
+      // Another file may take its place.
+      this.#descriptors.forget(path);
+      return false;
+    }
     const run = { pack, path, fences, firstKey: this.#nextKey, damaged: false };
     this.#nextKey += fences.length;
     this.#runs.set(pack, run);

@@ -79,10 +79,13 @@ export interface Manifest {
 }
 
 const VERSION = 1;
-const MAX_TEXT_BYTES = 4096;
+/** Bytes of a text in a manifest, at most. */
+export const MAX_TEXT_BYTES = 4096;
 const MAX_NAME_BYTES = 4096;
 /** Labels a snapshot may carry. */
 export const MAX_LABELS = 1000;
+/** Pages of 4096 bytes that 64-bit addresses reach. */
+const MAX_ADDRESS_PAGES = 2 ** 52;
 const ENTRY = { directory: 1, file: 2, memory: 3 } as const;
 const KINDS: readonly SnapshotKind[] = ['restorable', 'pre-dump'];
 
@@ -175,13 +178,12 @@ function decodeHead(reader: ByteReader): Omit<Manifest, 'segments' | 'newPages' 
   if (kind === undefined) throw reader.fail('unknown kind of snapshot');
   const timeline = reader.text(MAX_TEXT_BYTES, 'timeline');
   const sequence = reader.varint();
-  const sign = reader.u8() === 1 ? -1 : 1;
-  const takenAtMs = sign * reader.varint();
+  const takenAtMs = decodeTime(reader);
   const labelCount = reader.count(MAX_LABELS, 'labels');
   const labels = Array.from({ length: labelCount }, () => decodeLabel(reader));
-  const parent = reader.u8() === 0 ? undefined : decodeParent(reader);
+  const parent = decodeFlag(reader) ? decodeParent(reader) : undefined;
   const criuRunId = reader.text(MAX_TEXT_BYTES, 'CRIU run id') || undefined;
-  const dumpUptimeUs = reader.u8() === 0 ? undefined : reader.bigU64();
+  const dumpUptimeUs = decodeFlag(reader) ? reader.bigU64() : undefined;
   const dumpPageBytes = reader.varint();
   const directoryMode = reader.varint();
   return {
@@ -198,6 +200,20 @@ function decodeHead(reader: ByteReader): Omit<Manifest, 'segments' | 'newPages' 
     dumpPageBytes,
     directoryMode,
   };
+}
+
+/** One byte string has one meaning, and one meaning has one byte string. */
+function decodeFlag(reader: ByteReader): boolean {
+  const byte = reader.u8();
+  if (byte > 1) throw reader.fail(`flag of value ${byte}`);
+  return byte === 1;
+}
+
+function decodeTime(reader: ByteReader): number {
+  const isNegative = decodeFlag(reader);
+  const milliseconds = reader.varint();
+  if (isNegative && milliseconds === 0) throw reader.fail('time is minus zero');
+  return isNegative ? -milliseconds : milliseconds;
 }
 
 function decodeLabel(reader: ByteReader): readonly [string, string] {
@@ -233,6 +249,7 @@ function decodeAddresses(reader: ByteReader, pageCount: number): AddressMap {
   for (let i = 0; i < runs; i++) {
     const start = end + reader.varint();
     const length = reader.varint();
+    if (start + length > MAX_ADDRESS_PAGES) throw reader.fail('run beyond the last address');
     runStart[i] = start;
     runLength[i] = length;
     end = start + length;

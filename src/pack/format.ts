@@ -107,13 +107,15 @@ export function decodeBlock(block: Uint8Array, file: string, offset: number): Bl
   const reserved = reader.u32();
   const checksum = reader.bytes(CHECKSUM_BYTES);
   const stored = block.subarray(BLOCK_HEADER_BYTES);
-  const failure = new StoreError('CORRUPT', 'damaged block', { file, offset });
-  if (storedBytes !== stored.length || rawBytes > MAX_BLOCK_RAW_BYTES) throw failure;
-  if (!sameBytes(checksum, checksumOf(block.subarray(0, 16), stored))) throw failure;
+  const isWhole =
+    storedBytes === stored.length &&
+    rawBytes <= MAX_BLOCK_RAW_BYTES &&
+    (codec !== CODEC.none || rawBytes === storedBytes) &&
+    sameBytes(checksum, checksumOf(block.subarray(0, 16), stored));
+  if (!isWhole) throw new StoreError('CORRUPT', 'damaged block', { file, offset });
   if (keyId !== 0 || reserved !== 0 || codec > CODEC.zstd) {
     throw new StoreError('UNSUPPORTED_VERSION', 'block of an unknown form', { file, offset });
   }
-  if (codec === CODEC.none && rawBytes !== storedBytes) throw failure;
   return { type, codec, storedBytes, rawBytes };
 }
 

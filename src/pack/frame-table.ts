@@ -7,6 +7,7 @@
 import { ByteReader } from '../bytes/reader.ts';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import { ByteWriter } from '../bytes/writer.ts';
+import { StoreError } from '../errors.ts';
 import { FRAME_ENTRY_BYTES, FRAME_KIND, FRAME_PAGES, TABLE_FRAMES } from './format.ts';
 
 /** One line of the table. */
@@ -171,7 +172,7 @@ export function decodeFrameTable(bytes: Uint8Array, file: string, offset: number
   if (frameCount > TABLE_FRAMES || reader.remaining !== expected) {
     throw reader.fail('frame table of the wrong size');
   }
-  const entries = Array.from({ length: frameCount }, () => decodeEntry(reader));
+  const entries = Array.from({ length: frameCount }, () => decodeEntry(reader, file, offset));
   for (let i = 1; i < entries.length; i++) {
     const [before, entry] = [entries[i - 1], entries[i]] as [FrameEntry, FrameEntry];
     if (entry.frame <= before.frame) throw reader.fail('frames out of order');
@@ -181,10 +182,13 @@ export function decodeFrameTable(bytes: Uint8Array, file: string, offset: number
   return new FrameTable(entries, shortPages);
 }
 
-function decodeEntry(reader: ByteReader): FrameEntry {
+function decodeEntry(reader: ByteReader, file: string, tableOffset: number): FrameEntry {
   const frame = reader.u32();
   const kind = reader.u32();
-  if (kind !== FRAME_KIND.full) throw reader.fail(`frame of unknown kind ${kind}`);
+  if (kind !== FRAME_KIND.full) {
+    const message = `frame of unknown kind ${kind}`;
+    throw new StoreError('UNSUPPORTED_VERSION', message, { file, offset: tableOffset });
+  }
   const slotsLow = reader.u32();
   const slotsHigh = reader.u32();
   const offset = reader.u64();

@@ -32,7 +32,12 @@ export class PackSet {
   /** @throws StoreError CORRUPT when the pack is missing or damaged. */
   reader(name: string): PackReader {
     const known = this.#readers.get(name);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      // A Map iterates in the order of insertion: moving to the end makes it the newest.
+      this.#readers.delete(name);
+      this.#readers.set(name, known);
+      return known;
+    }
     if (this.#readers.size >= MAX_READERS) this.#forgetOldest();
     const reader = openPack(this.#files, this.#descriptors, this.#zstd, this.#pathOf(name));
     this.#readers.set(name, reader);

@@ -8,7 +8,7 @@ import { DIGEST_BYTES, sha256, startSha256 } from '#digest';
 import { sameBytes, toHex } from '../bytes/hex.ts';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import type { Zstd } from '../bytes/zstd.ts';
-import { StoreError } from '../errors.ts';
+import { isDamage, StoreError } from '../errors.ts';
 import {
   decodeFooter,
   type BlockPlace,
@@ -47,6 +47,8 @@ export interface SlotPlace {
 
 /** The longest manifest that is read into memory. */
 const MAX_MANIFEST_BYTES = 1024 * 1024 * 1024;
+/** The longest part of a manifest: 1024 of them at most make the longest manifest. */
+const MAX_MANIFEST_PART_BYTES = 1024 * 1024;
 const HASH_SLICE_BYTES = 1024 * 1024;
 
 /** An open pack. */
@@ -57,6 +59,8 @@ export class PackReader {
   readonly #zstd: Zstd;
   readonly #tablePlaces: readonly FrameTablePlace[];
   readonly #tables = new Map<FrameTablePlace, FrameTable>();
+  /** Offsets of the frames that were found damaged. */
+  readonly #lostFrames = new Set<number>();
   /** The digests of the frame that was asked for last. */
   #digests: Uint8Array = new Uint8Array(0);
   #digestsTable: FrameTable | undefined;
@@ -131,19 +135,27 @@ export class PackReader {
   readFrame(table: FrameTable, index: number, target: Uint8Array): number {
     const { offset, blockBytes } = table.entryAt(index);
     const pages = table.pagesAt(index);
-    const length = this.#readBlockInto({ offset, blockBytes }, BLOCK.frame, target);
-    if (length !== pages * PAGE_BYTES) throw this.corrupt('frame of the wrong length', offset);
+    try {
+      const length = this.#readBlockInto({ offset, blockBytes }, BLOCK.frame, target);
+      if (length !== pages * PAGE_BYTES) throw this.corrupt('frame of the wrong length', offset);
+    } catch (error) {
+      if (isDamage(error)) this.#lostFrames.add(offset);
+      throw error;
+    }
     return pages;
   }
 
   /**
    * Whether the digest that the pack keeps for a slot is the one in `digests` at `digestOffset`.
-   * Without a checksum: a damaged byte can only make the answer no.
+   * Without a checksum: a damaged byte can only make the answer no. Pages of a frame that could
+   * not be read are lost, and nothing is equal to them.
    */
   hasDigest(segment: number, slot: number, digests: Uint8Array, digestOffset: number): boolean {
     const place = this.find(segment, slot);
     if (place === undefined) return false;
     const { table, index } = place;
+    if (this.#lostFrames.size > 0 && this.#lostFrames.has(table.entryAt(index).offset))
+      return false;
     // Neighbours are asked for one after the other: one read for a frame instead of one for a
     // page took 300 ms off a capture of 12 redis dumps (2.5 s).
     if (this.#digestsTable !== table || this.#digestsIndex !== index) {
@@ -174,7 +186,9 @@ export class PackReader {
   /** The whole manifest whose first part the footer lists at `first`. */
   readManifest(digest: Uint8Array): Uint8Array {
     const places = this.#manifestParts(digest);
-    const parts = places.map((place) => this.#readBlock(place, BLOCK.manifest));
+    const parts = places.map((place) =>
+      this.#readBlock(place, BLOCK.manifest, MAX_MANIFEST_PART_BYTES),
+    );
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     if (length > MAX_MANIFEST_BYTES) throw this.corrupt(`manifest of ${length} bytes`);
     const bytes = new Uint8Array(length);
@@ -208,9 +222,10 @@ export class PackReader {
     return toHex(hasher.digest());
   }
 
-  #readBlock(place: BlockPlace, type: number): Uint8Array {
+  #readBlock(place: BlockPlace, type: number, maximum = MAX_BLOCK_RAW_BYTES): Uint8Array {
     const block = this.#bytes(place.offset, place.blockBytes);
     const header = decodeBlock(block, this.#source.file, place.offset);
+    if (header.rawBytes > maximum) throw this.corrupt('block is too long', place.offset);
     const raw = new Uint8Array(header.rawBytes);
     this.#decode(block, place.offset, type, raw);
     return raw;

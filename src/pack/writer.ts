@@ -99,6 +99,9 @@ export class PackWriter {
    * @param digests holds the page's SHA-256 at `digestOffset`.
    */
   addPage(page: Uint8Array, digests: Uint8Array, digestOffset: number): number {
+    if (page.length === 0 || page.length > PAGE_BYTES) {
+      throw new RangeError(`page of ${page.length} bytes`);
+    }
     const slot = this.#frameCount * FRAME_PAGES + this.#framePages;
     const start = this.#framePages * PAGE_BYTES;
     this.#frame.set(page, start);
@@ -141,6 +144,8 @@ export class PackWriter {
 
   /** Writes footer and trailer. Nothing can be added afterwards. */
   finish(): FinishedPack {
+    if (this.#framePages > 0 || this.#table.length > 0)
+      throw new Error('the segment has not ended');
     const footer = encodeFooter({ references: this.#references, entries: this.#entries });
     const place = this.#writeBlock(BLOCK.footer, footer, MANIFEST_LEVEL);
     this.#write(encodeTrailer({ footerOffset: place.offset, footerBytes: place.blockBytes }));

@@ -9,7 +9,7 @@ import { pagesOf } from '../bytes/page.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { StoreError } from '../errors.ts';
 import { openImageDirectory, type ImageDirectory } from '../images/index.ts';
-import { encodeManifest, MAX_LABELS, type Manifest } from '../manifest/manifest.ts';
+import { encodeManifest, MAX_LABELS, MAX_TEXT_BYTES, type Manifest } from '../manifest/manifest.ts';
 import { snapshotDigest } from '../manifest/snapshot-digest.ts';
 import { captureEntries } from './capture-entries.ts';
 import { newIdentity, newSnapshotId, now, Pacer } from './clock.ts';
@@ -33,8 +33,6 @@ export interface CaptureSource {
   readonly parent?: string | { readonly id: string } | undefined;
 }
 
-const MAX_LABEL_BYTES = 4096;
-
 /** Captures into a timeline and returns the row of the new snapshot. */
 export async function capture(
   context: StoreContext,
@@ -49,6 +47,7 @@ export async function capture(
   const lock = await lockTimeline(context, timeline, signal);
   try {
     const images = openImageDirectory(source.images, { files: context.files });
+    checkRunId(images);
     const parent = findParent(context, timeline, source.parent);
     const head = { timeline, takenAtMs, labels, images, parent };
     return await captureImages(context, head, options);
@@ -76,7 +75,7 @@ async function captureImages(
   const staged = new StagedPack(context);
   try {
     staged.writer.beginSegment(identity);
-    const pages = new PageStore(staged.writer, context.index, context.packs, identity);
+    const pages = new PageStore(context, staged.writer, identity);
     const entries = await captureEntries(head.images, pages, pacer, options);
     head.images.confirmUnchanged();
     staged.writer.endSegment();
@@ -89,8 +88,9 @@ async function captureImages(
     const snapshot = rowOf(manifest, manifestDigest, pack.sizeBytes);
     const toPublish = { path: staged.path, pack, segment, snapshot };
     return await publish(context, toPublish, options.signal);
-  } finally {
-    staged.close();
+  } catch (error) {
+    staged.discard();
+    throw error;
   }
 }
 
@@ -147,6 +147,13 @@ function rowOf(
   };
 }
 
+/** CRIU's are 36 characters. */
+function checkRunId(images: ImageDirectory): void {
+  if (Buffer.byteLength(images.criuRunId ?? '') <= MAX_TEXT_BYTES) return;
+  const message = `CRIU run id of more than ${MAX_TEXT_BYTES} bytes`;
+  throw new StoreError('INVALID_IMAGE', message, { file: `${images.path}/inventory.img` });
+}
+
 /** The snapshot that this one continues: the one asked for, or the newest of the timeline. */
 function findParent(
   context: StoreContext,
@@ -174,8 +181,8 @@ function canonicalLabels(labels: Readonly<Record<string, string>>): [string, str
   for (const [key, value] of pairs) {
     if (typeof value !== 'string') throw new TypeError(`label '${key}' is not a string`);
     const longest = Math.max(Buffer.byteLength(key), Buffer.byteLength(value));
-    if (key === '' || longest > MAX_LABEL_BYTES) {
-      throw new RangeError(`label '${key}' is empty or longer than ${MAX_LABEL_BYTES} bytes`);
+    if (key === '' || longest > MAX_TEXT_BYTES) {
+      throw new RangeError(`label '${key}' is empty or longer than ${MAX_TEXT_BYTES} bytes`);
     }
     if (!key.isWellFormed() || !value.isWellFormed()) {
       throw new TypeError(`label '${key}' is not well-formed text`);

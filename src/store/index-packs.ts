@@ -3,8 +3,9 @@
  * been committed since the last time, and builds those that are missing or damaged.
  */
 import { fromHex } from '../bytes/hex.ts';
-import { isDamage } from '../errors.ts';
+import { isDamage, storageError } from '../errors.ts';
 import { AppendFile } from '../files/append-file.ts';
+import type { Files } from '../files/files.ts';
 import { encodeRun, type RunEntries } from '../index/run.ts';
 import type { PackReader } from '../pack/reader.ts';
 import { writableStaging, type StoreContext } from './context.ts';
@@ -16,9 +17,11 @@ export async function refreshIndex(context: StoreContext, pacer: Pacer): Promise
     if (context.index.has(name)) continue;
     const digest = fromHex(name) as Uint8Array;
     const path = context.layout.runFile(name);
-    if (!context.index.attach(name, digest, path) && buildRunIfReadable(context, name)) {
-      context.index.attach(name, digest, path);
-    }
+    // A run in which damage was met would open again, and meet it again.
+    const isKnown = context.index.isDamaged(name)
+      ? false
+      : context.index.attach(name, digest, path);
+    if (!isKnown && buildRunIfReadable(context, name)) context.index.attach(name, digest, path);
     await pacer.pause();
   }
 }
@@ -39,8 +42,19 @@ function buildRunIfReadable(context: StoreContext, packName: string): boolean {
  * power loss costs building it again.
  */
 export function writeRun(context: StoreContext, packName: string, pack: PackReader): void {
+  const { files, layout } = context;
   const staged = writableStaging(context).newPath('.run');
-  const file = new AppendFile(context.files, staged);
+  try {
+    writeStagedRun(files, staged, packName, pack);
+    files.rename(staged, layout.runFile(packName));
+  } catch (error) {
+    files.removeTree(staged);
+    throw storageError('write the page index', staged, error);
+  }
+}
+
+function writeStagedRun(files: Files, path: string, packName: string, pack: PackReader): void {
+  const file = new AppendFile(files, path);
   try {
     const digest = fromHex(packName) as Uint8Array;
     encodeRun(collectEntries(pack), digest, (bytes) => file.write(bytes));
@@ -48,7 +62,6 @@ export function writeRun(context: StoreContext, packName: string, pack: PackRead
   } finally {
     file.close();
   }
-  context.files.rename(staged, context.layout.runFile(packName));
 }
 
 function collectEntries(pack: PackReader): RunEntries {

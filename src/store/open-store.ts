@@ -90,32 +90,48 @@ function requireFormat(format: StoreFormat | undefined, layout: StoreLayout): St
   throw new StoreError('NOT_FOUND', message, { file: layout.directory });
 }
 
-/** format.json is written before the catalog: a catalog without it has lost it. */
-function checkNotLost(files: Files, layout: StoreLayout): void {
-  if (!exists(files, layout.catalogFile)) return;
+/** The format, if there is one. format.json is written before the catalog: one without is lost. */
+function findFormat(files: Files, layout: StoreLayout): StoreFormat | undefined {
+  const format = readFormat(files, layout.formatFile);
+  if (format !== undefined || !exists(files, layout.catalogFile)) return format;
+  // Another creator may have made both since the first look.
+  const second = readFormat(files, layout.formatFile);
+  if (second !== undefined) return second;
   throw new StoreError('CORRUPT', 'the file is missing', { file: layout.formatFile });
 }
 
 async function openForWriting(layout: StoreLayout, settings: OpenSettings): Promise<OpenedStore> {
   const { files } = settings;
   if (!settings.anyFileSystem) checkFileSystem(files, layout.directory);
-  let format = readFormat(files, layout.formatFile);
-  if (format === undefined) checkNotLost(files, layout);
-  if (format === undefined && settings.create) prepareCreation(files, layout);
-  else requireFormat(format, layout);
+  const found = findFormat(files, layout);
+  if (found === undefined && settings.create) prepareCreation(files, layout);
+  else requireFormat(found, layout);
   for (const subdirectory of layout.subdirectories) makeIfMissing(files, subdirectory);
   const staging = StagingArea.open(files, layout);
   try {
-    const temporary = staging.newPath('.json');
-    format ??= createFormat(files, layout, newIdentity(), temporary);
+    const format = found ?? createFormat(files, layout, newIdentity(), staging.newPath('.json'));
     makeCatalogFile(files, layout);
     const catalog = await Catalog.open(layout.catalogFile, format.storeId);
     const context = await assemble(layout, settings, catalog, staging);
-    await registerLease(context, staging);
+    try {
+      await registerLease(context, staging);
+    } catch (error) {
+      closeParts(context);
+      throw error;
+    }
     return { context, close: () => closeForWriting(context, staging) };
   } catch (error) {
-    staging.close();
+    closeQuietly(staging);
     throw error;
+  }
+}
+
+/** The error of opening is the one to report; the next opening clears what is left. */
+function closeQuietly(staging: StagingArea): void {
+  try {
+    staging.close();
+  } catch {
+    // See above.
   }
 }
 
@@ -139,14 +155,17 @@ function prepareCreation(files: Files, layout: StoreLayout): void {
 
 /** A catalog that is gone while packs are there is a loss to repair, not a new store. */
 function makeCatalogFile(files: Files, layout: StoreLayout): void {
-  if (exists(files, layout.catalogFile)) return;
+  const file = layout.catalogFile;
+  const isThere = exists(files, file);
+  if (isThere && files.lstat(file).sizeBytes > 0) return;
   if (files.list(layout.packs).length > 0) {
-    const file = layout.catalogFile;
-    throw new StoreError('CORRUPT', 'the catalog is missing, and packs are there', { file });
+    const message = `the catalog is ${isThere ? 'empty' : 'missing'}, and packs are there`;
+    throw new StoreError('CORRUPT', message, { file });
   }
+  if (isThere) return;
   try {
     // Made here, because SQLite would make it readable for others.
-    files.close(files.open(layout.catalogFile, 'create'));
+    files.close(files.open(file, 'create'));
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error;
   }
@@ -166,12 +185,20 @@ async function registerLease(context: StoreContext, staging: StagingArea): Promi
 async function closeForWriting(context: StoreContext, staging: StagingArea): Promise<void> {
   try {
     staging.close();
-    await context.catalog.deleteLease(staging.name);
+    await forgetLease(context, staging);
   } catch (error) {
-    // On a full disk the row stays, and the next opening forgets it.
-    if (!(error instanceof StoreError && error.code === 'STORAGE')) throw error;
+    throw storageError('clear staging', context.layout.stagingDirectory(staging.name), error);
   } finally {
     closeParts(context);
+  }
+}
+
+/** On a full disk the row stays, and the next opening forgets it. */
+async function forgetLease({ catalog }: StoreContext, staging: StagingArea): Promise<void> {
+  try {
+    await catalog.deleteLease(staging.name);
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === 'STORAGE')) throw error;
   }
 }
 
@@ -183,9 +210,7 @@ function closeParts(context: StoreContext): void {
 
 async function openForReading(layout: StoreLayout, settings: OpenSettings): Promise<OpenedStore> {
   const { files } = settings;
-  const found = readFormat(files, layout.formatFile);
-  if (found === undefined) checkNotLost(files, layout);
-  const format = requireFormat(found, layout);
+  const format = requireFormat(findFormat(files, layout), layout);
   const copy = files.makeTemporaryDirectory('criu-timeline-');
   try {
     const catalogFile = join(copy, 'catalog.sqlite');

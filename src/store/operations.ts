@@ -65,7 +65,12 @@ export class Operations {
   async close(): Promise<void> {
     this.#closing ??= (async () => {
       await Promise.allSettled(this.#running);
-      await this.#store.close();
+      const { directory } = this.#store.context.layout;
+      try {
+        await this.#store.close();
+      } catch (error) {
+        throw storageError('close the store', directory, error);
+      }
     })();
     await this.#closing;
   }

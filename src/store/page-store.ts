@@ -14,7 +14,9 @@ import { LeafBuilder, ZERO_PAGE_DIGEST } from '../manifest/leaves.ts';
 import { RecipeBuilder } from '../manifest/recipe.ts';
 import type { PackSet } from '../pack/pack-set.ts';
 import type { PackWriter } from '../pack/writer.ts';
+import type { StoreContext } from './context.ts';
 import { RecentPages } from './recent-pages.ts';
+import type { SegmentDirectory } from './segment-directory.ts';
 
 /** Pages that one call of `addSlice` takes at most: 1 MiB. */
 export const SLICE_PAGES = 256;
@@ -36,6 +38,7 @@ export class PageStore {
   readonly #writer: PackWriter;
   readonly #index: PageIndex;
   readonly #packs: PackSet;
+  readonly #directory: SegmentDirectory;
   readonly #recent = new RecentPages();
   readonly #leaves = new LeafBuilder();
   readonly #recipe = new RecipeBuilder();
@@ -48,10 +51,12 @@ export class PageStore {
   #newPages = 0;
 
   /** @param ownSegment identity of the segment that this capture adds. */
-  constructor(writer: PackWriter, index: PageIndex, packs: PackSet, ownSegment: Uint8Array) {
+  constructor(context: StoreContext, writer: PackWriter, ownSegment: Uint8Array) {
     this.#writer = writer;
-    this.#index = index;
-    this.#packs = packs;
+    this.#index = context.index;
+    this.#packs = context.packs;
+    this.#directory = context.segments;
+    context.segments.refresh();
     this.#segments = [ownSegment];
   }
 
@@ -105,8 +110,10 @@ export class PageStore {
   /** Made once: a closure a page would be 100,000 objects a second. */
   readonly #confirm: ConfirmHit = (pack, segment, slot) => {
     try {
+      const local = this.#localNumber(pack, segment);
+      if (local < 0) return false;
       if (!this.#packs.reader(pack).hasDigest(segment, slot, this.#digest, 0)) return false;
-      this.#foundSegment = this.#localNumber(pack, segment);
+      this.#foundSegment = local;
     } catch (error) {
       // A capture never fails because old data is damaged: what cannot be read does not match.
       if (isDamage(error)) return false;
@@ -116,6 +123,7 @@ export class PageStore {
     return true;
   };
 
+  /** The number of a segment in this manifest; -1 for one that the catalog does not know. */
   #localNumber(pack: string, segment: number): number {
     let numbers = this.#localNumbers.get(pack);
     if (numbers === undefined) this.#localNumbers.set(pack, (numbers = []));
@@ -124,10 +132,15 @@ export class PageStore {
       const reader = this.#packs.reader(pack);
       const identity = reader.footer.references[segment];
       if (identity === undefined) throw reader.corrupt(`no segment ${segment} in this pack`);
-      number = this.#segments.push(identity) - 1;
+      number = this.#isCommitted(identity, pack) ? this.#segments.push(identity) - 1 : -1;
       numbers[segment] = number;
     }
     return number;
+  }
+
+  /** A page counts as stored only where a restore will look for it. */
+  #isCommitted(identity: Uint8Array, pack: string): boolean {
+    return this.#directory.find(identity)?.packName === pack;
   }
 }
 

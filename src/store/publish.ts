@@ -39,8 +39,8 @@ export async function publish(
   const { name } = pack;
   verifyStaged(context, staged);
   signal?.throwIfAborted();
-  movePack(context, staged.path, name);
   try {
+    movePack(context, staged.path, name);
     writeRun(context, name, context.packs.reader(name));
     return await context.catalog.commitCapture({ pack, segment, snapshot }, signal);
   } catch (error) {

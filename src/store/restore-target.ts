@@ -7,7 +7,7 @@
  * Permission bits are those captured, without setuid, setgid and sticky; owners are the caller's,
  * times those of the restore. Names are checked: nothing is ever written outside the target.
  */
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { storageError, StoreError, systemCode } from '../errors.ts';
 import type { FileFacts, Files } from '../files/files.ts';
 import { isMountPoint } from '../files/mount-point.ts';
@@ -54,7 +54,8 @@ export class RestoreTarget {
     const target = resolve(path);
     checkParent(files, target);
     if (isFreeMountPoint(files, target)) return new RestoreTarget(files, target, target, sync);
-    const root = join(dirname(target), `.${basename(target)}.${newName()}.partial`);
+    // Not made from the target's name, which may be as long as a name can be.
+    const root = join(dirname(target), `.criu-timeline-${newName()}.partial`);
     attempt('create', root, () => files.mkdir(root, 0o700));
     return new RestoreTarget(files, target, root, sync);
   }

@@ -1,7 +1,6 @@
 /** A pack in the making: a file in staging with a writer on it, gone unless it is published. */
 import { storageError } from '../errors.ts';
 import { AppendFile } from '../files/append-file.ts';
-import { exists } from '../files/transfer.ts';
 import { PackWriter, type FinishedPack } from '../pack/writer.ts';
 import { writableStaging, type StoreContext } from './context.ts';
 
@@ -37,10 +36,14 @@ export class StagedPack {
     this.#file.close();
   }
 
-  /** Closes the file, and removes it if it is still in staging. */
-  close(): void {
-    this.#closeFile();
-    if (exists(this.#context.files, this.path)) this.#context.files.unlink(this.path);
+  /** Takes the file away, after a failure. */
+  discard(): void {
+    try {
+      this.#closeFile();
+      this.#context.files.removeTree(this.path);
+    } catch {
+      // What failed first is what to report; closing the store clears its staging once more.
+    }
   }
 }
 

@@ -7,7 +7,6 @@
  */
 import { join } from 'node:path';
 import { takeLease, type Lease } from '../catalog/lease.ts';
-import { StoreError } from '../errors.ts';
 import type { Files } from '../files/files.ts';
 import { exists } from '../files/transfer.ts';
 import { newName } from './clock.ts';
@@ -38,8 +37,8 @@ export class StagingArea {
       files.mkdir(layout.stagingDirectory(name), 0o700);
       return new StagingArea(files, layout, name, lease);
     } catch (error) {
-      files.unlink(layout.leaseFile(name));
       lease.release();
+      files.removeTree(layout.leaseFile(name));
       throw error;
     }
   }
@@ -52,32 +51,38 @@ export class StagingArea {
 
   /** Removes the directory and gives the lease back. */
   close(): void {
-    removeStaging(this.#files, this.#layout, this.name);
-    this.#lease.release();
+    try {
+      removeStaging(this.#files, this.#layout, this.name);
+    } finally {
+      this.#lease.release();
+    }
   }
 }
-
-/** A clean-up may take a new file for that of a dead process, but not again and again. */
-const MAX_ATTEMPTS = 10;
 
 function takeNewLease(files: Files, layout: StoreLayout): { name: string; lease: Lease } {
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+  for (;;) {
     const name = newName();
-    const lease = createLease(files, layout.leaseFile(name));
+    const path = layout.leaseFile(name);
+    files.close(files.open(path, 'create'));
+    const lease = takeUnlessGone(files, path);
     if (lease !== undefined) return { name, lease };
   }
-  throw new StoreError('STORAGE', 'SQLite can lock no file here', { file: layout.leases });
 }
 
-/** A new lease, or undefined when somebody took the file for that of a dead process. */
-function createLease(files: Files, path: string): Lease | undefined {
-  files.close(files.open(path, 'create'));
-  const lease = takeLease(path);
-  // Between our creating and our locking, a clean-up may have locked, and removed, the file.
-  if (lease !== undefined && exists(files, path)) return lease;
-  files.removeTree(path);
-  lease?.release();
-  return undefined;
+/** Between our creating and our locking, a clean-up may lock, and remove, the file: once more. */
+function takeUnlessGone(files: Files, path: string): Lease | undefined {
+  let lease: Lease | undefined;
+  try {
+    lease = takeLease(path);
+    if (lease !== undefined && exists(files, path)) return lease;
+    lease?.release();
+    return undefined;
+  } catch (error) {
+    lease?.release();
+    if (!exists(files, path)) return undefined;
+    files.removeTree(path);
+    throw error;
+  }
 }
 
 function removeStaging(files: Files, layout: StoreLayout, name: string): void {
@@ -104,9 +109,10 @@ export function clearDeadStaging(files: Files, layout: StoreLayout, own: string)
 
 function clearIfDead(files: Files, layout: StoreLayout, name: string): void {
   const path = layout.leaseFile(name);
-  const lease = takeLease(path);
-  if (lease === undefined && exists(files, path)) return;
+  let lease: Lease | undefined;
   try {
+    if (exists(files, path)) lease = takeLease(path);
+    if (lease === undefined && exists(files, path)) return;
     removeStaging(files, layout, name);
   } catch {
     // What a dead process left must not keep a living one from opening; the next one tries again.

@@ -58,7 +58,8 @@ export async function verify(
   if (!LEVELS.includes(level)) throw new RangeError(`level is one of ${LEVELS.join(', ')}`);
   const problems: VerifyProblem[] = [];
   const pacer = new Pacer(options.signal);
-  collect(problems, undefined, () => context.catalog.check());
+  const damage = collect(problems, undefined, () => context.catalog.check()) ?? [];
+  problems.push(...damage.map((error) => problemOf(error, undefined)));
   const packs = collect(problems, undefined, () => context.catalog.packs()) ?? [];
   const rows = collect(problems, undefined, () => context.catalog.snapshots.all()) ?? [];
   for (const [i, pack] of packs.entries()) {
@@ -85,10 +86,14 @@ function collect<T>(
     return check();
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    const { code, message, file, offset } = error;
-    problems.push({ code, message, file, offset, snapshot: error.snapshot ?? snapshot });
+    problems.push(problemOf(error, snapshot));
     return undefined;
   }
+}
+
+function problemOf(error: StoreError, snapshot: string | undefined): VerifyProblem {
+  const { code, message, file, offset } = error;
+  return { code, message, file, offset, snapshot: error.snapshot ?? snapshot };
 }
 
 /** The checks of one pack, each small enough to be made in one go. */

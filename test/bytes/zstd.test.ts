@@ -72,7 +72,7 @@ describe.each(implementations)('%s', (_, zstd) => {
     );
   });
 
-  it('throws at every cut of a frame and at bytes that are none', () => {
+  it('throws at every cut of a frame and at bytes that are no frame', () => {
     const source = Uint8Array.from({ length: 500 }, (_value, i) => (i * i) % 251);
     const frame = compress(zstd, source);
     for (let length = 1; length < frame.length; length++) {
@@ -80,8 +80,6 @@ describe.each(implementations)('%s', (_, zstd) => {
       expect(() => zstd.decompressInto(new Uint8Array(500), cut), `${length}`).toThrow();
     }
     expect(() => zstd.decompressInto(new Uint8Array(500), source)).toThrow();
-    const longer = Uint8Array.from([...frame, 1, 2, 3]);
-    expect(() => zstd.decompressInto(new Uint8Array(500), longer)).toThrow();
   });
 
   it('throws at random bytes or stays inside its target', () => {

@@ -68,7 +68,7 @@ describe('a lease', () => {
   it('cannot be taken where its file is gone, and makes none', () => {
     const path = leaseFile();
     unlinkSync(path);
-    expect(takeLease(path)).toBeUndefined();
+    expect(() => takeLease(path)).toThrow(expect.objectContaining({ code: 'STORAGE', file: path }));
     expect(() => unlinkSync(path)).toThrow(/ENOENT/);
   });
 

@@ -17,10 +17,16 @@ const nextPath = temporaryPaths();
 const TABLES: Record<string, { key: string; read: (catalog: Catalog) => unknown }> = {
   store: { key: '1', read: (catalog) => catalog.generation },
   timelines: { key: '1', read: (catalog) => catalog.timelineNames() },
-  packs: { key: '2', read: (catalog) => catalog.packs() },
-  segments: { key: '2', read: (catalog) => catalog.segments() },
-  snapshots: { key: snapshotId(2), read: (catalog) => catalog.snapshots.all() },
+  packs: { key: '2', read: (catalog) => throwDamage(catalog, 'packs') },
+  segments: { key: '2', read: (catalog) => throwDamage(catalog, 'segments') },
+  snapshots: { key: snapshotId(2), read: (catalog) => throwDamage(catalog, 'snapshots') },
 };
+
+/** Lists leave damaged rows out; the check names them. */
+function throwDamage(catalog: Catalog, table: string): void {
+  const damage = catalog.check().find(({ message }) => message.includes(`of table ${table}`));
+  if (damage !== undefined) throw damage;
+}
 
 const columns = Object.keys(TABLES).flatMap((table) => {
   const names: Record<string, string[]> = {
@@ -82,10 +88,10 @@ describe('a row', () => {
     else await opening;
   });
 
-  it.fails.each([
-    ['packs', 'name', (catalog: Catalog) => catalog.snapshots.all()],
-    ['packs', 'name', (catalog: Catalog) => catalog.segments()],
-    ['timelines', 'name', (catalog: Catalog) => catalog.snapshots.all()],
+  it.each([
+    ['packs', 'name', (catalog: Catalog) => catalog.snapshots.byIdPrefix(snapshotId(1), 1)],
+    ['packs', 'name', (catalog: Catalog) => catalog.snapshots.ofTimeline('web')],
+    ['timelines', 'name', (catalog: Catalog) => catalog.snapshots.byIdPrefix(snapshotId(1), 1)],
   ])('of %s with another %s is CORRUPT where others refer to it', async (table, column, read) => {
     const { file, catalog } = await made();
     openRaw(file).prepare(`UPDATE ${table} SET ${column} = 'x' WHERE number = 1`).run();
@@ -97,7 +103,7 @@ describe('a row', () => {
     openRaw(file).prepare('UPDATE snapshots SET pack = 1 WHERE number = 2').run();
     const error = expect.objectContaining({ code: 'CORRUPT', file });
     await expect(catalog.setRemoved(snapshotId(2), true)).rejects.toThrow(error);
-    expect(() => catalog.snapshots.all()).toThrow(error);
+    expect(catalog.check()).toContainEqual(error);
   });
 });
 

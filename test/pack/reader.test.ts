@@ -219,7 +219,7 @@ describe('readManifest', () => {
     expect(() => pack.readManifest(digest)).toThrow(/does not match its digest/);
   });
 
-  it.fails('stops as soon as the parts are longer than a manifest may be', () => {
+  it('stops as soon as the parts are longer than a manifest may be', () => {
     const block = makeBlock(BLOCK.manifest, new Uint8Array(9), {
       codec: 1,
       rawBytes: MAX_BLOCK_RAW_BYTES,

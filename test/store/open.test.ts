@@ -15,7 +15,9 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { SnapshotStore, type OpenOptions } from '../../src/index.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
+import { runChild } from '../support/children.ts';
 import { expectFailure } from '../support/failures.ts';
+import { watchedFiles } from '../support/faulty-files.ts';
 import { canMount, mountBind } from '../support/mounts.ts';
 import { makeDump } from '../support/made-dumps.ts';
 import { expectRestores, openStore } from '../support/stores.ts';
@@ -87,20 +89,42 @@ describe('creating a store', () => {
   test('refuses what is no directory', async () => {
     const file = newPath();
     writeFileSync(file, 'x');
-    for (const path of [file, join(file, 'below')]) {
-      await expectFailure(() => SnapshotStore.open(path, { create: true }), { code: 'STORAGE' });
-    }
+    const open = (path: string) => () => SnapshotStore.open(path, { create: true });
+    await expectFailure(open(file), { code: 'NOT_FOUND', file, message: /not a directory/ });
+    await expectFailure(open(join(file, 'below')), { code: 'STORAGE', message: /ENOTDIR/ });
     expect(readFileSync(file, 'utf8')).toBe('x');
   });
 
   test('goes on where a creation was cut off', async () => {
     const directory = newPath();
-    mkdirSync(join(directory, 'packs'), { recursive: true });
-    writeFileSync(join(directory, 'catalog.sqlite'), '');
+    for (const name of ['packs', 'leases', 'staging/0']) {
+      mkdirSync(join(directory, name), { recursive: true });
+    }
+    writeFileSync(join(directory, 'leases', '0.lease'), '');
+    writeFileSync(join(directory, 'staging', '0', '1.json'), '{');
     const store = await openStore(directory);
     const images = makeDump(newPath(), 1);
     await expectRestores(await store.timeline('t').capture({ images }), images);
+    expect(readdirSync(join(directory, 'staging'))).toHaveLength(1);
   });
+
+  test.each([/format\.json$/, /catalog\.sqlite$/, /packs$/, /\.lease$/, /1\.json$/])(
+    'joins a creator that was faster, if only before the first call with %s',
+    async (moment) => {
+      const task = { timeline: 't', first: 0, count: 0, work: newPath() };
+      const directory = newPath();
+      let isMade = false;
+      const files = watchedFiles((_, [path]) => {
+        if (isMade || !moment.test(String(path))) return;
+        isMade = true;
+        runChild({ ...task, directory });
+      });
+      const store = await openStore(directory, { files });
+      expect(isMade).toBe(true);
+      const images = makeDump(newPath(), 1);
+      await expectRestores(await store.timeline('t').capture({ images }), images);
+    },
+  );
 
   test('refuses file systems on which SQLite is not safe, unless told otherwise', async () => {
     const files = { ...nodeFiles, space: () => ({ freeBytes: 2 ** 40, type: 0x6969 }) };
@@ -265,7 +289,7 @@ describe('a store opened for reading', () => {
     expect((await store.verify()).problems).toEqual([]);
     await store.close();
     const open = () => SnapshotStore.open(mounted);
-    await expectFailure(open, { code: 'STORAGE', message: /EROFS/ });
+    await expectFailure(open, { code: 'READ_ONLY', file: mounted, message: /read-only/ });
   });
 });
 

@@ -2,7 +2,7 @@
  * Child processes that use the library from its sources, and print a line of JSON for each thing
  * they did. None outlives its test.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -45,10 +45,18 @@ export interface Child {
 const program = fileURLToPath(new URL('capture-child.ts', import.meta.url));
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
+function parametersOf(task: Task): string[] {
+  return ['--import', 'tsx', '-C', '@criu-timeline/source', program, JSON.stringify(task)];
+}
+
+/** Runs a child on a task to its end, while this process does nothing at all. */
+export function runChild(task: Task): void {
+  execFileSync(process.execPath, parametersOf(task), { cwd: root, stdio: 'pipe' });
+}
+
 /** Starts a child on a task. */
 export function startChild(task: Task): Child {
-  const parameters = ['--import', 'tsx', '-C', '@criu-timeline/source', program];
-  const child = spawn(process.execPath, [...parameters, JSON.stringify(task)], {
+  const child = spawn(process.execPath, parametersOf(task), {
     cwd: root,
     stdio: ['pipe', 'pipe', 'pipe'],
   });

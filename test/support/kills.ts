@@ -51,7 +51,7 @@ export class KillingField {
     const task = { directory: this.directory, timeline: 't', count: 1_000_000, work };
     const child = startChild({ ...task, first: this.#nextSeed, pages: this.#pages });
     await child.said('begin', 1 + Math.floor(random() * 4));
-    await delay(random() * 12);
+    await delay(random() * 40);
     await child.kill();
     rmSync(work, { recursive: true, force: true });
     this.#note(child);
