@@ -158,7 +158,7 @@ function makeCatalogFile(files: Files, layout: StoreLayout): void {
   const file = layout.catalogFile;
   const isThere = exists(files, file);
   if (isThere && files.lstat(file).sizeBytes > 0) return;
-  if (files.list(layout.packs).length > 0) {
+  if (holdsPacks(files, layout)) {
     const message = `the catalog is ${isThere ? 'empty' : 'missing'}, and packs are there`;
     throw new StoreError('CORRUPT', message, { file });
   }
@@ -170,6 +170,12 @@ function makeCatalogFile(files: Files, layout: StoreLayout): void {
     if (systemCode(error) !== 'EEXIST') throw error;
   }
   syncDirectory(files, layout.directory);
+}
+
+/** Empty subdirectories are what captures leave that failed. */
+function holdsPacks(files: Files, layout: StoreLayout): boolean {
+  const subdirectories = files.list(layout.packs).map((name) => name.toString());
+  return subdirectories.some((name) => files.list(join(layout.packs, name)).length > 0);
 }
 
 /** Says that this process is here, and forgets those that are gone. */
