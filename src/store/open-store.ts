@@ -111,6 +111,8 @@ async function openForWriting(layout: StoreLayout, settings: OpenSettings): Prom
   try {
     const format = found ?? createFormat(files, layout, newIdentity(), staging.newPath('.json'));
     makeCatalogFile(files, layout);
+    // Every time: whoever made these files may have died before making them durable.
+    syncDirectory(files, layout.directory);
     const catalog = await Catalog.open(layout.catalogFile, format.storeId);
     const context = await assemble(layout, settings, catalog, staging);
     try {
@@ -151,6 +153,7 @@ function prepareCreation(files: Files, layout: StoreLayout): void {
   } finally {
     files.close(fd);
   }
+  syncDirectory(files, dirname(layout.directory));
 }
 
 /** A catalog that is gone while packs are there is a loss to repair, not a new store. */
@@ -169,7 +172,6 @@ function makeCatalogFile(files: Files, layout: StoreLayout): void {
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error;
   }
-  syncDirectory(files, layout.directory);
 }
 
 /** Empty subdirectories are what captures leave that failed. */
