@@ -8,7 +8,7 @@
 import { UNIT_BYTES } from '../criu/index.ts';
 import type { Files } from '../files/files.ts';
 import { confirmFile, type ListedItem, openListed, readExactly, shownPath } from './listing.ts';
-import type { Segments } from './segments.ts';
+import type { Ranges } from './ranges.ts';
 
 /** Reads one file's content. */
 export interface ContentReader {
@@ -72,23 +72,23 @@ export interface Pieces {
 }
 
 /** The pieces of a flat space, those that lie together in one file as one. */
-export function piecesOf(segments: Segments): Pieces {
-  const ends = new Float64Array(segments.length);
-  const sources = new Uint32Array(segments.length);
-  const offsets = new Float64Array(segments.length);
+export function piecesOf(ranges: Ranges): Pieces {
+  const ends = new Float64Array(ranges.length);
+  const sources = new Uint32Array(ranges.length);
+  const offsets = new Float64Array(ranges.length);
   let length = 0;
   let end = 0;
   let sourceEnd = -1;
-  for (let i = 0; i < segments.length; i++) {
-    const segment = segments.at(i);
-    const offset = segment.offset * UNIT_BYTES;
-    if (length === 0 || sources[length - 1] !== segment.level || sourceEnd !== offset) {
-      sources[length] = segment.level;
+  for (let i = 0; i < ranges.length; i++) {
+    const range = ranges.at(i);
+    const offset = range.offset * UNIT_BYTES;
+    if (length === 0 || sources[length - 1] !== range.level || sourceEnd !== offset) {
+      sources[length] = range.level;
       offsets[length] = offset;
       length++;
     }
-    end += segment.length * UNIT_BYTES;
-    sourceEnd = offset + segment.length * UNIT_BYTES;
+    end += range.length * UNIT_BYTES;
+    sourceEnd = offset + range.length * UNIT_BYTES;
     ends[length - 1] = end;
   }
   return {

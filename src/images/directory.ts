@@ -208,7 +208,7 @@ function chainedEntries(
   const flat = flattenSpace(context, name, pagemap);
   const space = memorySpace(name, flat.pagemap, pageBytes);
   const pagemapBytes = encodePagemap(flat.pagemap);
-  const pieces = piecesOf(flat.segments);
+  const pieces = piecesOf(flat.ranges);
   const sources = levels.map((level) => level.spaces.get(name)?.pagesFile);
   const pagemapEntry: ImageEntry = {
     ...plainEntry(files, pagemapFile),

@@ -17,13 +17,13 @@ import {
 import { StoreError } from '../errors.ts';
 import { type Level, type LevelContext, readPagemap } from './level.ts';
 import { shownPath } from './listing.ts';
-import { Segments } from './segments.ts';
+import { Ranges } from './ranges.ts';
 
 /** A space without parents. */
 export interface FlatSpace {
   readonly pagemap: Pagemap;
   /** Where each of its pages is, in address order. */
-  readonly segments: Segments;
+  readonly ranges: Ranges;
 }
 
 /** What flattening needs to know. */
@@ -45,20 +45,20 @@ interface Pending {
  * @throws {StoreError} INVALID_IMAGE when a page is in no directory of the chain.
  */
 export function flattenSpace(context: FlattenContext, name: string, first: Pagemap): FlatSpace {
-  const found = new Segments();
+  const found = new Ranges();
   const units = context.pageBytes / UNIT_BYTES;
   let pending = takePresent(first, units, found);
   for (let depth = 1; pending.length > 0; depth++) {
     const parent = parentPagemap(context, name, { depth, start: pending.starts[0] ?? 0 });
     pending = lookUp(pending, parent, { found, units, depth });
   }
-  const segments = found.sorted();
-  return { pagemap: flatPagemap(first, segments, units), segments };
+  const ranges = found.sorted();
+  return { pagemap: flatPagemap(first, ranges, units), ranges };
 }
 
 /** Splits a pagemap into the pages that are there and those that are to be found. */
-function takePresent(pagemap: Pagemap, units: number, found: Segments): Pending {
-  const missing = new Segments();
+function takePresent(pagemap: Pagemap, units: number, found: Ranges): Pending {
+  const missing = new Ranges();
   let offset = 0;
   for (let i = 0; i < pagemap.starts.length; i++) {
     const start = pagemap.starts[i] ?? 0;
@@ -102,7 +102,7 @@ function parentPagemap(
 }
 
 interface LookUp {
-  readonly found: Segments;
+  readonly found: Ranges;
   readonly units: number;
   readonly depth: number;
 }
@@ -110,7 +110,7 @@ interface LookUp {
 /** Finds pending ranges in a parent's pagemap; both are in order, so that one pass does. */
 function lookUp(pending: Pending, { pagemap, file }: Parent, to: LookUp): Pending {
   const { found, units, depth } = to;
-  const missing = new Segments();
+  const missing = new Ranges();
   let entry = 0;
   let entryOffset = 0;
   for (let i = 0; i < pending.length; i++) {
@@ -127,9 +127,9 @@ function lookUp(pending: Pending, { pagemap, file }: Parent, to: LookUp): Pendin
       }
       if (start < entryStart) throw missingPage(start, file);
       const length = Math.min(end, entryStart + entryLength) - start;
-      const segment = { start, length, flags, level: depth, offset: 0 };
-      if ((flags & PE_PARENT) !== 0) missing.push(segment);
-      else found.push({ ...segment, offset: entryOffset + start - entryStart });
+      const range = { start, length, flags, level: depth, offset: 0 };
+      if ((flags & PE_PARENT) !== 0) missing.push(range);
+      else found.push({ ...range, offset: entryOffset + start - entryStart });
       start += length;
     }
   }
@@ -153,30 +153,30 @@ const COUNT_MAX: Record<PagemapGeneration, number> = {
 };
 
 /** Describes found pages, merging neighbours with the same flags. */
-function flatPagemap(first: Pagemap, segments: Segments, units: number): Pagemap {
-  const starts = new Float64Array(segments.length);
-  const counts = new Float64Array(segments.length);
-  const flags = new Uint8Array(segments.length);
+function flatPagemap(first: Pagemap, ranges: Ranges, units: number): Pagemap {
+  const starts = new Float64Array(ranges.length);
+  const counts = new Float64Array(ranges.length);
+  const flags = new Uint8Array(ranges.length);
   const countMax = COUNT_MAX[first.generation];
   // Before 3.5 there was no flag for lazy restore.
   const flagMask = first.generation === 'flags-absent' ? PE_PRESENT : 0xff;
   let length = 0;
   let end = -1;
-  for (let i = 0; i < segments.length; i++) {
-    const segment = segments.at(i);
-    const count = segment.length / units;
-    const flag = segment.flags & flagMask;
+  for (let i = 0; i < ranges.length; i++) {
+    const range = ranges.at(i);
+    const count = range.length / units;
+    const flag = range.flags & flagMask;
     const last = length - 1;
     const merged = (counts[last] ?? 0) + count;
-    if (segment.start === end && flags[last] === flag && merged <= countMax) {
+    if (range.start === end && flags[last] === flag && merged <= countMax) {
       counts[last] = merged;
     } else {
-      starts[length] = segment.start;
+      starts[length] = range.start;
       counts[length] = count;
       flags[length] = flag;
       length++;
     }
-    end = segment.start + segment.length;
+    end = range.start + range.length;
   }
   return {
     ...first,

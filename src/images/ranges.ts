@@ -1,12 +1,12 @@
 /**
  * Columns of page ranges that grow: where a range of memory is found in a chain of directories.
  *
- * Addresses, lengths and offsets are in units of 4096 bytes; 33 bytes a segment, in typed arrays,
+ * Addresses, lengths and offsets are in units of 4096 bytes; 33 bytes a range, in typed arrays,
  * because a chain may need a million of them.
  */
 
 /** One range of pages that lie together in one pages file. */
-export interface Segment {
+export interface Range {
   /** Address / 4096. */
   readonly start: number;
   readonly length: number;
@@ -17,8 +17,8 @@ export interface Segment {
   readonly offset: number;
 }
 
-/** Segments, as columns. */
-export class Segments {
+/** Ranges, as columns. */
+export class Ranges {
   length = 0;
   starts: Float64Array = new Float64Array(16);
   lengths: Float64Array = new Float64Array(16);
@@ -26,15 +26,15 @@ export class Segments {
   levels: Uint32Array = new Uint32Array(16);
   offsets: Float64Array = new Float64Array(16);
 
-  /** Appends a segment. */
-  push(segment: Segment): void {
+  /** Appends a range. */
+  push(range: Range): void {
     if (this.length === this.starts.length) this.#grow();
     const i = this.length++;
-    this.starts[i] = segment.start;
-    this.lengths[i] = segment.length;
-    this.flags[i] = segment.flags;
-    this.levels[i] = segment.level;
-    this.offsets[i] = segment.offset;
+    this.starts[i] = range.start;
+    this.lengths[i] = range.length;
+    this.flags[i] = range.flags;
+    this.levels[i] = range.level;
+    this.offsets[i] = range.offset;
   }
 
   #grow(): void {
@@ -46,8 +46,8 @@ export class Segments {
     this.offsets = grown(this.offsets, new Float64Array(capacity));
   }
 
-  /** The segment at an index. */
-  at(index: number): Segment {
+  /** The range at an index. */
+  at(index: number): Range {
     return {
       start: this.starts[index] ?? 0,
       length: this.lengths[index] ?? 0,
@@ -57,11 +57,11 @@ export class Segments {
     };
   }
 
-  /** The same segments in the order of their addresses. */
-  sorted(): Segments {
+  /** The same ranges in the order of their addresses. */
+  sorted(): Ranges {
     const order = Uint32Array.from({ length: this.length }, (_, i) => i);
     order.sort((a, b) => (this.starts[a] ?? 0) - (this.starts[b] ?? 0));
-    const result = new Segments();
+    const result = new Ranges();
     for (const index of order) result.push(this.at(index));
     return result;
   }
