@@ -4,13 +4,13 @@
  *
  *   npm run bench -- [--series DIR] [--runs N]
  *
- * DIR holds image directories that sort in the order they were taken; without it the small dumps
- * of test/fixtures are used, which say little about speed. Subjects alternate, each works in a
- * child process, `sync` runs between them outside the timing, and what a subject wrote stays until
- * the run ends. Writing to memory that the kernel has just reclaimed is several times faster than to
- * memory that nobody has used yet, so a ratio of restores says as much of that as of the subject
- * where one of them takes 30 ms; the order rotates to spread it. The median and the spread are printed;
- * absolute times mean nothing on a shared machine, the ratios of one run do.
+ * DIR holds the image directories of one series, which sort in the order they were taken; without
+ * it the small dumps of test/fixtures are used, which say little about speed. Subjects alternate,
+ * each works in a child process, `sync` runs between them outside the timing, and what a subject
+ * wrote stays until the run ends. Writing to memory that the kernel has just reclaimed is several
+ * times faster than to memory that nobody has used yet, so where a subject takes 30 ms, a ratio of
+ * restores says as much of that as of the subject; the order rotates to spread it. The median and
+ * the spread are printed: on a shared machine, the ratios of one run say more than the times.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -41,7 +41,8 @@ async function main(): Promise<void> {
     try {
       warmUp(series);
       // Each run begins with another one: the first to write meets memory that nobody has used yet.
-      for (const subject of [...subjects.slice(run), ...subjects.slice(0, run)]) {
+      const first = run % subjects.length;
+      for (const subject of [...subjects.slice(first), ...subjects.slice(0, first)]) {
         execFileSync('sync');
         results.get(subject.name)?.push(measure(subject, series, snapshots, work));
       }

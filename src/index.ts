@@ -8,5 +8,5 @@ export type { ImageDescription, SnapshotDescription } from './store/describe.ts'
 export type { RestoreOptions } from './store/restore.ts';
 export { Snapshot, type SnapshotSizes } from './store/snapshot.ts';
 export { SnapshotStore, type OpenOptions, type StoreStatistics } from './store/store.ts';
-export { Timeline } from './store/timeline.ts';
+export { Timeline, type ListOptions } from './store/timeline.ts';
 export type { VerifyLevel, VerifyOptions, VerifyProblem, VerifyReport } from './store/verify.ts';

@@ -95,9 +95,10 @@ export class SnapshotTable {
     checkPack(this.#database.file, row);
   }
 
-  /** Snapshots of a timeline by sequence, without the removed ones. */
-  ofTimeline(name: string): SnapshotRow[] {
-    return this.#select('WHERE timelines.name = ? AND removed = 0 ORDER BY sequence', name);
+  /** Snapshots of a timeline by sequence: the removed ones, or the others. */
+  ofTimeline(name: string, removed = false): SnapshotRow[] {
+    const where = 'WHERE timelines.name = ? AND removed = ? ORDER BY sequence';
+    return this.#select(where, name, removed ? 1 : 0);
   }
 
   /**

@@ -4,15 +4,20 @@ import { StoreError, type SnapshotStore, type Timeline } from '../index.ts';
 import { formatSnapshots } from './snapshot-text.ts';
 import { readingCommand, runOnStore, type ReadingCommandOptions } from './store-command.ts';
 
+interface ListCommandOptions extends ReadingCommandOptions {
+  readonly removed?: boolean;
+}
+
 /** The command. */
 export function listCommand(): Command {
   return readingCommand('list', 'list the snapshots of a timeline, or of all')
     .argument('[timeline]', 'name of a timeline')
-    .action(async (name: string | undefined, options: ReadingCommandOptions) => {
+    .option('--removed', 'the snapshots that are marked as removed, instead of the others')
+    .action(async (name: string | undefined, options: ListCommandOptions) => {
       await runOnStore(options, (store) => {
         const timelines = chooseTimelines(store, name).map((timeline) => ({
           name: timeline.name,
-          snapshots: timeline.list(),
+          snapshots: timeline.list({ removed: options.removed }),
         }));
         const lines = timelines.flatMap(({ name, snapshots }, index) => [
           ...(index === 0 ? [] : ['']),

@@ -4,6 +4,12 @@ import type { OperationOptions } from './context.ts';
 import type { Operations } from './operations.ts';
 import { Snapshot } from './snapshot.ts';
 
+/** What a list takes. */
+export interface ListOptions {
+  /** Lists the snapshots that are marked as removed instead of the others. */
+  readonly removed?: boolean | undefined;
+}
+
 /** The ordered snapshots of one container; it exists from its first capture on. */
 export class Timeline {
   /** Letters, digits and `._:-/`. */
@@ -31,10 +37,10 @@ export class Timeline {
     });
   }
 
-  /** The snapshots by sequence, without the removed ones. */
-  list(): Snapshot[] {
+  /** The snapshots by sequence; those marked as removed only if asked for. */
+  list({ removed = false }: ListOptions = {}): Snapshot[] {
     const { catalog } = this.#operations.context;
-    const rows = catalog.snapshots.ofTimeline(this.name);
+    const rows = catalog.snapshots.ofTimeline(this.name, removed);
     return rows.map((row) => new Snapshot(this.#operations, row));
   }
 

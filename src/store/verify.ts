@@ -86,7 +86,11 @@ function collect<T>(
     return check();
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    problems.push(problemOf(error, snapshot));
+    const problem = problemOf(error, snapshot);
+    // Many files of a snapshot may need the same lost frame: once is enough.
+    const isSame = (other: VerifyProblem) =>
+      other.message === problem.message && other.snapshot === problem.snapshot;
+    if (!problems.some(isSame)) problems.push(problem);
     return undefined;
   }
 }
@@ -117,7 +121,7 @@ function* packSteps(
   const reader: PackReader = pack;
   if (level !== 'quick') {
     yield () => {
-      if (reader.computeName() !== row.name) throw reader.corrupt('name is not the SHA-256');
+      if (reader.computeName() !== row.name) throw reader.corrupt('its SHA-256 is not its name');
     };
   }
   const buffer = Buffer.alloc(FRAME_PAGES * PAGE_BYTES);

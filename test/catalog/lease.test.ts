@@ -57,7 +57,7 @@ describe('a lease', () => {
     const start = performance.now();
     expect(takeLease(path)).toBeUndefined();
     // It says so at once instead of waiting.
-    expect(performance.now() - start).toBeLessThan(200);
+    expect(performance.now() - start).toBeLessThan(2000);
     child.kill('SIGKILL');
     await once(child, 'exit');
     const lease = takeLease(path);

@@ -158,6 +158,7 @@ test('removes and undeletes', async () => {
   expect((await on('capture', 'zoo', fixture('zoo-4.2/001')))[0]).toContain('zoo@1');
   expect((await on('remove', 'zoo@1'))[0]).toMatch(/^\w{26} {2}zoo@1 {2}removed$/);
   expect(await on('list')).toEqual(['zoo', '(no snapshots)']);
+  expect(await on('list', 'zoo', '--removed')).toHaveLength(3);
   expect((await on('show', 'zoo@1')).join('\n')).toMatch(/^kind +restorable, removed$/m);
   expect((await on('undelete', 'zoo@1'))[0]).toMatch(/^\w{26} {2}zoo@1 {2}undeleted$/);
   expect(await on('list')).toHaveLength(3);

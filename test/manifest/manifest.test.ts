@@ -108,7 +108,7 @@ describe('a manifest', () => {
     const bytes = encodeManifest({ ...fixedManifest, entries: [{ ...file!, content }] });
     const start = performance.now();
     expect(() => decode(bytes)).toThrow(/137438953472 bytes expected/);
-    expect(performance.now() - start).toBeLessThan(200);
+    expect(performance.now() - start).toBeLessThan(2000);
   });
 
   it('keeps times before 1970 and labels up to the last', () => {

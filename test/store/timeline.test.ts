@@ -268,6 +268,7 @@ describe('removing', () => {
       expect(snapshot.isRemoved).toBe(true);
     }
     expect(store.timeline('t').list()).toEqual([]);
+    expect(ids(store.timeline('t').list({ removed: true }))).toEqual(ids(snapshots));
     expect(store.timeline('t').latest()).toBeUndefined();
     await expectFailure(() => store.snapshot('t'), { code: 'NOT_FOUND' });
     for (const [i, { id }] of snapshots.entries()) {
