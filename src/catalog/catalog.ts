@@ -25,9 +25,16 @@ import { SnapshotTable, type SnapshotToAdd } from './snapshot-table.ts';
 /** What one capture adds, in one transaction. */
 export interface CaptureToCommit {
   readonly pack: { readonly name: string; readonly sizeBytes: number };
-  /** The segment that the pack holds; undefined when the capture added no page. */
-  readonly segment: { readonly identity: Uint8Array; readonly pages: number } | undefined;
+  /** The segment that the pack holds; it may have no pages. */
+  readonly segment: { readonly identity: Uint8Array; readonly pages: number };
   readonly snapshot: SnapshotToAdd;
+}
+
+/** How to open a catalog. */
+export interface CatalogOptions {
+  /** Whether an empty database becomes a new catalog; otherwise it is one that is lost. */
+  readonly mayBeNew?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How much there is. */
@@ -59,10 +66,14 @@ export class Catalog {
    * @param storeId of format.json: the catalog must belong to it.
    * @throws StoreError CORRUPT, UNSUPPORTED_VERSION, STORAGE, ABORTED.
    */
-  static async open(file: string, storeId: Uint8Array, signal?: AbortSignal): Promise<Catalog> {
+  static async open(
+    file: string,
+    storeId: Uint8Array,
+    { mayBeNew = true, signal }: CatalogOptions = {},
+  ): Promise<Catalog> {
     const database = await CatalogDatabase.open(file, signal);
     try {
-      await migrate(database, storeId, signal);
+      await migrate(database, storeId, mayBeNew, signal);
       const catalog = new Catalog(database);
       catalog.#checkStoreId(storeId);
       return catalog;
@@ -138,7 +149,7 @@ export class Catalog {
   async commitCapture(capture: CaptureToCommit, signal?: AbortSignal): Promise<SnapshotRow> {
     return await this.#database.write(signal, () => {
       const pack = this.#addPack(capture.pack);
-      if (capture.segment !== undefined) this.#addSegment(pack, capture.segment);
+      this.#addSegment(pack, capture.segment);
       const timeline = this.#timelineNumber(capture.snapshot.timelineName);
       return this.snapshots.add(timeline, pack, capture.snapshot);
     });
@@ -152,7 +163,7 @@ export class Catalog {
     return number;
   }
 
-  #addSegment(pack: number, segment: NonNullable<CaptureToCommit['segment']>): void {
+  #addSegment(pack: number, segment: CaptureToCommit['segment']): void {
     const columns = [this.#nextNumber('segments'), segment.identity, pack, 0, segment.pages];
     const checksum = rowChecksum('segments', columns);
     this.#database.run('INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)', ...columns, checksum);
@@ -179,6 +190,19 @@ export class Catalog {
     return await this.#database.write(signal, () => this.snapshots.setRemoved(id, removed));
   }
 
+  /** Frames that were found damaged, by pack and offset. */
+  lostFrames(): { readonly pack: string; readonly offset: number }[] {
+    return this.#database.all('SELECT pack, offset FROM lost_frames');
+  }
+
+  /** Records frames that were found damaged. */
+  async addLostFrames(frames: readonly { pack: string; offset: number }[]): Promise<void> {
+    await this.#database.write(undefined, () => {
+      const sql = 'INSERT OR IGNORE INTO lost_frames VALUES (?, ?)';
+      for (const { pack, offset } of frames) this.#database.run(sql, pack, offset);
+    });
+  }
+
   /** Records that a lease is held, by whom, and the generation its work began in. */
   async putLease(name: string, processId: number): Promise<void> {
     await this.#database.write(undefined, () =>
@@ -201,12 +225,6 @@ export class Catalog {
   /** Names of all registered leases. */
   leaseNames(): string[] {
     return this.#database.all<{ name: string }>('SELECT name FROM leases').map(({ name }) => name);
-  }
-
-  /** The process that registered a lease, for messages. */
-  leaseProcess(name: string): number | undefined {
-    const sql = 'SELECT process FROM leases WHERE name = ?';
-    return this.#database.get<{ process: number }>(sql, name)?.process;
   }
 
   /** How much there is. */
@@ -281,6 +299,7 @@ interface SegmentColumns extends JoinedPack {
 async function migrate(
   database: CatalogDatabase,
   storeId: Uint8Array,
+  mayBeNew: boolean,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const versionOf = () => database.pragma('user_version') as number;
@@ -295,7 +314,7 @@ async function migrate(
     const { tables } = database.get<{ tables: number }>(
       'SELECT count(*) AS tables FROM sqlite_schema',
     ) as { tables: number };
-    if (version < 0 || (version === 0 && tables > 0)) {
+    if (version < 0 || (version === 0 && (tables > 0 || !mayBeNew))) {
       const { file } = database;
       throw new StoreError('CORRUPT', `catalog of ${tables} tables has version ${version}`, {
         file,

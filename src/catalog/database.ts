@@ -10,6 +10,8 @@ import { isBusy } from './lease.ts';
 /** Milliseconds that SQLite may wait for a lock inside one call. */
 const BUSY_TIMEOUT_MS = 5;
 const RETRY_MS = 5;
+/** How often a lock is tried: for about a minute. */
+const MAX_TRIES = 6000;
 /** Below 3.51.3, SQLite may corrupt a WAL database with several connections ("WAL-reset bug"). */
 const MINIMUM_SQLITE = 3_051_003;
 
@@ -102,14 +104,14 @@ export class CatalogDatabase {
     }
   }
 
-  /** Calls `action` until no other process is in its way, or the signal fires. */
+  /** Calls `action` until no other process is in its way, the signal fires, or a minute is over. */
   async retry<T>(signal: AbortSignal | undefined, action: () => T): Promise<T> {
-    for (;;) {
+    for (let tries = 1; ; tries++) {
       signal?.throwIfAborted();
       try {
         return action();
       } catch (error) {
-        if (!isBusy(error)) throw error;
+        if (!isBusy(error) || tries === MAX_TRIES) throw error;
         await delay(RETRY_MS, undefined, signal === undefined ? {} : { signal });
       }
     }

@@ -64,9 +64,15 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX snapshots_by_time ON snapshots (timeline, taken_at_ms, sequence);
 
+  CREATE TABLE lost_frames (
+    pack          TEXT    NOT NULL,      -- name of the pack
+    offset        INTEGER NOT NULL,      -- of the frame's block that was found damaged
+    PRIMARY KEY (pack, offset)
+  ) STRICT;
+
   CREATE TABLE leases (
     name          TEXT    PRIMARY KEY,   -- of the file in leases/, whose lock is the claim itself
-    generation    INTEGER NOT NULL,      -- of the store when its current work began
+    generation    INTEGER NOT NULL,      -- of the store when it was opened
     process       INTEGER NOT NULL       -- for messages only
   ) STRICT;
   `,

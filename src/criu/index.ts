@@ -7,6 +7,7 @@ export {
   type ImageKind,
   type ImageType,
   isRawName,
+  isTypedName,
   recogniseImage,
   SERVICE_MAGIC,
   TYPE_MAGICS,

@@ -147,6 +147,12 @@ export function isRawName(name: string): boolean {
   return RAW_NAMES.has(imageFamily(name));
 }
 
+/** Whether CRIU writes images of this name with a header that tells a type. */
+export function isTypedName(name: string): boolean {
+  const family = imageFamily(name).replace(/-(shmem|s|p)$/, '');
+  return family.replaceAll('-', '_').toUpperCase() in TYPE_MAGICS;
+}
+
 /** The name without its number and suffixes: `tmpfs-dev` of `tmpfs-dev-52.tar.gz.img`. */
 export function imageFamily(name: string): string {
   return name.replace(/(\.tar\.gz)?(\.img)?$/, '').replace(/-[0-9a-f]+$/, '');

@@ -2,10 +2,9 @@
  * Copies files that belong together while somebody may be writing to them: the copy counts only
  * when none of them changed meanwhile, else it is made again. Used for the catalog and its -wal.
  */
-import { StoreError } from '../errors.ts';
-import { AppendFile } from './append-file.ts';
+import { storageError, StoreError } from '../errors.ts';
 import type { FileFacts, Files } from './files.ts';
-import { exists, isMissing, readUpTo } from './transfer.ts';
+import { exists, isMissing } from './transfer.ts';
 
 /** One file to copy. */
 export interface FileToCopy {
@@ -16,7 +15,6 @@ export interface FileToCopy {
 }
 
 const MAX_ATTEMPTS = 100;
-const SLICE_BYTES = 1024 * 1024;
 
 /** @throws StoreError LOCKED when the files never hold still, CORRUPT when one is missing. */
 export function copyStable(files: Files, list: readonly FileToCopy[]): void {
@@ -48,37 +46,10 @@ function copyOne(files: Files, file: FileToCopy, facts: FileFacts | undefined): 
     if (file.optional) return;
     throw new StoreError('CORRUPT', 'the file is missing', { file: file.from });
   }
-  const fd = openIfThere(files, file.from);
-  // Gone since the look at it: the look that follows sees it, and all is copied again.
-  if (fd === undefined) return;
   try {
-    const copy = new AppendFile(files, file.to);
-    try {
-      copyBytes(files, fd, copy);
-    } finally {
-      copy.close();
-    }
-  } finally {
-    files.close(fd);
-  }
-}
-
-function openIfThere(files: Files, path: string): number | undefined {
-  try {
-    return files.open(path, 'read');
+    files.copyApart(file.from, file.to);
   } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
+    // Gone since the look at it: the look that follows sees it, and all is copied again.
+    if (exists(files, file.from)) throw storageError('copy', file.from, error);
   }
-}
-
-function copyBytes(files: Files, fd: number, copy: AppendFile): void {
-  const slice = new Uint8Array(SLICE_BYTES);
-  for (let offset = 0; ;) {
-    const count = readUpTo(files, fd, slice, offset);
-    copy.write(slice.subarray(0, count));
-    offset += count;
-    if (count < SLICE_BYTES) break;
-  }
-  copy.flush();
 }

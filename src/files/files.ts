@@ -60,6 +60,11 @@ export interface Files {
   unlink(path: FilePath): void;
   /** Removes an empty directory. */
   rmdir(path: FilePath): void;
+  /**
+   * Copies a file in a process of its own: POSIX drops all locks that a process has on a file when
+   * it closes any descriptor of it, and SQLite's are such locks.
+   */
+  copyApart(from: string, to: string): void;
   /** Makes a new directory with mode 0700 for temporary files and returns its path. */
   makeTemporaryDirectory(prefix: string): string;
   /** Removes a file or a whole tree, without following links; nothing there is no error. */

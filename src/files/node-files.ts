@@ -1,4 +1,5 @@
 /** The door as Node.js opens it: thin bindings to node:fs, with nothing decided here. */
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,6 +33,9 @@ export const nodeFiles: Files = {
   link: (from, to) => fs.linkSync(from, to),
   unlink: (path) => fs.unlinkSync(path),
   rmdir: (path) => fs.rmdirSync(path),
+  copyApart: (from, to) => {
+    execFileSync('cp', ['--', from, to], { stdio: ['ignore', 'ignore', 'pipe'] });
+  },
   makeTemporaryDirectory: (prefix) => fs.mkdtempSync(join(tmpdir(), prefix)),
   removeTree: (path) => fsExtra.removeSync(path),
   readlink: (path: FilePath) => fs.readlinkSync(path, { encoding: 'buffer' }),

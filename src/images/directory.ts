@@ -113,7 +113,9 @@ export function openImageDirectory(path: string, options: OpenImageOptions = {})
 }
 
 function checkArguments(path: unknown, { pageBytes }: OpenImageOptions): void {
-  if (typeof path !== 'string') throw new TypeError('the path of an image directory is a string');
+  if (typeof path !== 'string' || path === '') {
+    throw new TypeError('the path of an image directory is text that is not empty');
+  }
   if (pageBytes === undefined || PAGE_SIZES.includes(pageBytes)) return;
   throw new RangeError(`pageBytes is ${String(pageBytes)}, not one of ${PAGE_SIZES.join(', ')}`);
 }

@@ -11,6 +11,7 @@ import {
   decodePagemap,
   type ImagePiece,
   isRawName,
+  isTypedName,
   needsParent,
   type PageBytes,
   type Pagemap,
@@ -118,7 +119,8 @@ function refuseLegacyImages(files: Files, top: ReadonlyMap<string, ListedItem>):
   for (const [name, item] of top) {
     if (!name.endsWith('.img') || item.facts.kind !== 'file' || isRawName(name)) continue;
     const kind = recogniseImage(readListed(files, item, 8), name);
-    if (kind.format !== 'legacy') continue;
+    // Of a name that CRIU gives: what a plugin wrote may begin with anything.
+    if (kind.format !== 'legacy' || !isTypedName(name)) continue;
     const message = `an image (${kind.type}) of the format before CRIU 1.6`;
     throw new StoreError('UNSUPPORTED_IMAGE', message, { file: shownPath(item) });
   }

@@ -41,7 +41,7 @@ export class PageIndex {
   readonly #files: Files;
   readonly #descriptors: DescriptorPool;
   readonly #runs = new Map<string, OpenRun>();
-  /** Newest first. */
+  /** Oldest first. */
   #searched: OpenRun[] = [];
   #nextKey = 0;
   readonly #slab: Uint8Array;
@@ -83,7 +83,7 @@ export class PageIndex {
     const run = { pack, path, fences, firstKey: this.#nextKey, damaged: false };
     this.#nextKey += fences.length;
     this.#runs.set(pack, run);
-    this.#searched.unshift(run);
+    this.#searched.push(run);
     return true;
   }
 
@@ -122,7 +122,8 @@ export class PageIndex {
   find(digests: Uint8Array, offset: number, confirm: ConfirmHit): boolean {
     const prefix = bigEndian(digests, offset, 4);
     const rest = bigEndian(digests, offset + 4, 2);
-    for (const run of this.#searched) {
+    for (let i = this.#searched.length - 1; i >= 0; i--) {
+      const run = this.#searched[i] as OpenRun;
       if (!run.damaged && this.#findIn(run, prefix, rest, confirm)) return true;
     }
     return false;

@@ -7,11 +7,12 @@ import { storageError, StoreError } from '../errors.ts';
 import { DescriptorPool } from '../files/descriptor-pool.ts';
 import type { Files } from '../files/files.ts';
 import { isMissing, readUpTo } from '../files/transfer.ts';
-import { PackReader, type Source } from './reader.ts';
+import type { LostFrames } from './lost-frames.ts';
+import { newPackSharing, PackReader, type Source } from './reader.ts';
 
 /** Packs whose footers and tables stay in memory: 128 KiB for a capture of 1 GiB of new pages. */
-const MAX_READERS = 256;
-const MAX_DESCRIPTORS = 64;
+const MAX_READERS = 4096;
+const MAX_DESCRIPTORS = 128;
 
 /** Opens packs by name and keeps the recent ones. */
 export class PackSet {
@@ -20,6 +21,7 @@ export class PackSet {
   readonly #pathOf: (name: string) => string;
   readonly #descriptors: DescriptorPool;
   readonly #readers = new Map<string, PackReader>();
+  readonly #shared = newPackSharing();
 
   /** @param pathOf the path of a pack, by its name. */
   constructor(files: Files, zstd: Zstd, pathOf: (name: string) => string) {
@@ -39,7 +41,9 @@ export class PackSet {
       return known;
     }
     if (this.#readers.size >= MAX_READERS) this.#forgetOldest();
-    const reader = openPack(this.#files, this.#descriptors, this.#zstd, this.#pathOf(name));
+    const file = this.#pathOf(name);
+    const source = fileSource(this.#files, this.#descriptors, file);
+    const reader = new PackReader(source, this.#zstd, this.#shared);
     this.#readers.set(name, reader);
     return reader;
   }
@@ -49,6 +53,11 @@ export class PackSet {
       this.#readers.delete(name);
       return;
     }
+  }
+
+  /** The frames of all packs that were found damaged. */
+  get lostFrames(): LostFrames {
+    return this.#shared.lostFrames;
   }
 
   /** Forgets a pack that is taken away. */

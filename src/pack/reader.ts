@@ -29,6 +29,7 @@ import {
   TRAILER_BYTES,
 } from './format.ts';
 import { decodeFrameTable, type FrameTable } from './frame-table.ts';
+import { LostFrames } from './lost-frames.ts';
 
 /** Where a pack's bytes come from. */
 export interface Source {
@@ -45,6 +46,20 @@ export interface SlotPlace {
   readonly index: number;
 }
 
+/** What the readers of one store share: 256 KiB each would be most of their memory. */
+export interface PackSharing {
+  /** A frame's block, while it is decoded. */
+  readonly scratch: Uint8Array;
+  readonly lostFrames: LostFrames;
+}
+
+const SCRATCH_BYTES = BLOCK_HEADER_BYTES + FRAME_PAGES * PAGE_BYTES;
+
+/** What readers share, new. */
+export function newPackSharing(): PackSharing {
+  return { scratch: new Uint8Array(SCRATCH_BYTES), lostFrames: new LostFrames() };
+}
+
 /** The longest manifest that is read into memory. */
 const MAX_MANIFEST_BYTES = 1024 * 1024 * 1024;
 /** The longest part of a manifest: 1024 of them at most make the longest manifest. */
@@ -59,18 +74,17 @@ export class PackReader {
   readonly #zstd: Zstd;
   readonly #tablePlaces: readonly FrameTablePlace[];
   readonly #tables = new Map<FrameTablePlace, FrameTable>();
-  /** Offsets of the frames that were found damaged. */
-  readonly #lostFrames = new Set<number>();
   /** The digests of the frame that was asked for last. */
   #digests: Uint8Array = new Uint8Array(0);
   #digestsTable: FrameTable | undefined;
   #digestsIndex = -1;
-  readonly #block = new Uint8Array(BLOCK_HEADER_BYTES + FRAME_PAGES * PAGE_BYTES);
+  readonly #shared: PackSharing;
 
   /** @throws StoreError CORRUPT, UNSUPPORTED_VERSION. */
-  constructor(source: Source, zstd: Zstd) {
+  constructor(source: Source, zstd: Zstd, shared: PackSharing = newPackSharing()) {
     this.#source = source;
     this.#zstd = zstd;
+    this.#shared = shared;
     this.footer = this.#readFooter();
     this.#tablePlaces = this.footer.entries.filter((entry) => entry.type === 'frameTable');
   }
@@ -139,10 +153,15 @@ export class PackReader {
       const length = this.#readBlockInto({ offset, blockBytes }, BLOCK.frame, target);
       if (length !== pages * PAGE_BYTES) throw this.corrupt('frame of the wrong length', offset);
     } catch (error) {
-      if (isDamage(error)) this.#lostFrames.add(offset);
+      if (isDamage(error)) this.reportLost(table, index);
       throw error;
     }
     return pages;
+  }
+
+  /** Says that the frame at `index` does not hold what was written. */
+  reportLost(table: FrameTable, index: number): void {
+    this.#shared.lostFrames.report({ file: this.file, offset: table.entryAt(index).offset });
   }
 
   /**
@@ -154,8 +173,7 @@ export class PackReader {
     const place = this.find(segment, slot);
     if (place === undefined) return false;
     const { table, index } = place;
-    if (this.#lostFrames.size > 0 && this.#lostFrames.has(table.entryAt(index).offset))
-      return false;
+    if (this.#isLost(table, index)) return false;
     // Neighbours are asked for one after the other: one read for a frame instead of one for a
     // page took 300 ms off a capture of 12 redis dumps (2.5 s).
     if (this.#digestsTable !== table || this.#digestsIndex !== index) {
@@ -168,6 +186,11 @@ export class PackReader {
       if (this.#digests[start + i] !== digests[digestOffset + i]) return false;
     }
     return true;
+  }
+
+  #isLost(table: FrameTable, index: number): boolean {
+    const { lostFrames } = this.#shared;
+    return lostFrames.mayHave(this.file) && lostFrames.has(this.file, table.entryAt(index).offset);
   }
 
   /** The digests of the frame at `index`, 32 bytes a page, straight from the pack. */
@@ -232,10 +255,10 @@ export class PackReader {
   }
 
   #readBlockInto(place: BlockPlace, type: number, target: Uint8Array): number {
-    if (place.blockBytes > this.#block.length) {
+    if (place.blockBytes > SCRATCH_BYTES) {
       throw this.corrupt('frame block is too long', place.offset);
     }
-    const block = this.#block.subarray(0, place.blockBytes);
+    const block = this.#shared.scratch.subarray(0, place.blockBytes);
     this.#fill(block, place.offset);
     return this.#decode(block, place.offset, type, target);
   }

@@ -15,6 +15,7 @@ import { captureEntries } from './capture-entries.ts';
 import { newIdentity, newSnapshotId, now, Pacer } from './clock.ts';
 import { writableStaging, type OperationOptions, type StoreContext } from './context.ts';
 import { refreshIndex } from './index-packs.ts';
+import { loadLostFrames } from './lost-frames.ts';
 import { resolveSnapshot } from './names.ts';
 import { PageStore } from './page-store.ts';
 import { publish } from './publish.ts';
@@ -41,6 +42,9 @@ export async function capture(
   options: OperationOptions,
 ): Promise<SnapshotRow> {
   const { signal } = options;
+  if (typeof source?.images !== 'string' || source.images === '') {
+    throw new TypeError('images is the path of a directory');
+  }
   const takenAtMs = takenAtOf(source.takenAt);
   const labels = canonicalLabels(source.labels ?? {});
   writableStaging(context);
@@ -70,6 +74,7 @@ async function captureImages(
   options: OperationOptions,
 ): Promise<SnapshotRow> {
   const pacer = new Pacer(options.signal);
+  loadLostFrames(context);
   await refreshIndex(context, pacer);
   const identity = newIdentity();
   const staged = new StagedPack(context);

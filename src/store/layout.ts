@@ -38,7 +38,7 @@ export class StoreLayout {
 
   /** Everything that a store's directory may hold at its top. */
   get ownNames(): string[] {
-    const catalog = ['catalog.sqlite', 'catalog.sqlite-wal', 'catalog.sqlite-shm'];
+    const catalog = ['', '-wal', '-shm', '-journal'].map((end) => `catalog.sqlite${end}`);
     return ['format.json', ...catalog, 'packs', 'leases', 'index', 'cache', 'staging'];
   }
 

@@ -113,7 +113,8 @@ async function openForWriting(layout: StoreLayout, settings: OpenSettings): Prom
     makeCatalogFile(files, layout);
     // Every time: whoever made these files may have died before making them durable.
     syncDirectory(files, layout.directory);
-    const catalog = await Catalog.open(layout.catalogFile, format.storeId);
+    const mayBeNew = !holdsPacks(files, layout);
+    const catalog = await Catalog.open(layout.catalogFile, format.storeId, { mayBeNew });
     const context = await assemble(layout, settings, catalog, staging);
     try {
       await registerLease(context, staging);
@@ -146,6 +147,10 @@ function prepareCreation(files: Files, layout: StoreLayout): void {
     const message = `the directory is not empty and holds no store: ${stranger.toString()}`;
     throw new StoreError('EXISTS', message, { file });
   }
+  if (holdsPacks(files, layout)) {
+    const message = 'the file is missing, and packs are there';
+    throw new StoreError('CORRUPT', message, { file: layout.formatFile });
+  }
   checkFreeSpace(files, file);
   const fd = files.open(file, 'directory');
   try {
@@ -176,6 +181,7 @@ function makeCatalogFile(files: Files, layout: StoreLayout): void {
 
 /** Empty subdirectories are what captures leave that failed. */
 function holdsPacks(files: Files, layout: StoreLayout): boolean {
+  if (!exists(files, layout.packs)) return false;
   const subdirectories = files.list(layout.packs).map((name) => name.toString());
   return subdirectories.some((name) => files.list(join(layout.packs, name)).length > 0);
 }
@@ -226,7 +232,8 @@ async function openForReading(layout: StoreLayout, settings: OpenSettings): Prom
       { from: layout.catalogFile, to: catalogFile, optional: false },
       { from: `${layout.catalogFile}-wal`, to: `${catalogFile}-wal`, optional: true },
     ]);
-    const catalog = await Catalog.open(catalogFile, format.storeId);
+    const mayBeNew = !holdsPacks(files, layout);
+    const catalog = await Catalog.open(catalogFile, format.storeId, { mayBeNew });
     const context = await assemble(layout, settings, catalog, undefined);
     const close = async () => {
       closeParts(context);
@@ -246,17 +253,22 @@ async function assemble(
   catalog: Catalog,
   staging: StagingArea | undefined,
 ): Promise<StoreContext> {
-  const { files } = settings;
-  const zstd = await loadZstd();
-  return {
-    files,
-    layout,
-    settings,
-    zstd,
-    catalog,
-    packs: new PackSet(files, zstd, (name) => layout.packFile(name)),
-    index: new PageIndex(files, settings.cacheBytes * INDEX_CACHE_SHARE),
-    segments: new SegmentDirectory(catalog),
-    staging,
-  };
+  try {
+    const { files } = settings;
+    const zstd = await loadZstd();
+    return {
+      files,
+      layout,
+      settings,
+      zstd,
+      catalog,
+      packs: new PackSet(files, zstd, (name) => layout.packFile(name)),
+      index: new PageIndex(files, settings.cacheBytes * INDEX_CACHE_SHARE),
+      segments: new SegmentDirectory(catalog),
+      staging,
+    };
+  } catch (error) {
+    catalog.close();
+    throw error;
+  }
 }

@@ -4,6 +4,7 @@
  */
 import { StoreError, storageError, systemCode } from '../errors.ts';
 import { writableStaging, type OperationOptions, type StoreContext } from './context.ts';
+import { recordLostFrames } from './lost-frames.ts';
 import type { OpenedStore } from './open-store.ts';
 
 /** Runs operations on an open store. */
@@ -58,6 +59,8 @@ export class Operations {
       }
       if (systemCode(error) === undefined) throw error;
       throw storageError('use the store', context.layout.directory, error);
+    } finally {
+      await recordLostFrames(context);
     }
   }
 

@@ -11,7 +11,7 @@
  * A failure before 5 leaves nothing but files in staging, or a pack that no catalog knows, which
  * is taken away again when it is certain that the commit did not happen.
  */
-import { storageError } from '../errors.ts';
+import { StoreError, storageError } from '../errors.ts';
 import { DescriptorPool } from '../files/descriptor-pool.ts';
 import { exists, syncDirectory } from '../files/transfer.ts';
 import { openPack } from '../pack/pack-set.ts';
@@ -44,9 +44,16 @@ export async function publish(
     writeRun(context, name, context.packs.reader(name));
     return await context.catalog.commitCapture({ pack, segment, snapshot }, signal);
   } catch (error) {
-    takeBack(context, name, snapshot.id);
+    if (!isCommitUncertain(error)) takeBack(context, name, snapshot.id);
     throw error;
   }
+}
+
+/** After an I/O error in a commit, recovery may find it made: the pack must stay for that. */
+function isCommitUncertain(error: unknown): boolean {
+  const cause = error instanceof StoreError ? error.cause : undefined;
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  return code.startsWith('SQLITE_IOERR');
 }
 
 /** Decodes every table of the pack as a reader will, before anything is promised. */

@@ -18,6 +18,9 @@ export function readManifest(context: StoreContext, row: SnapshotRow): Manifest 
     idToText(manifest.snapshotId) === row.id &&
     manifest.timeline === row.timelineName &&
     manifest.sequence === row.sequence &&
+    (manifest.parent && idToText(manifest.parent.id)) === row.parentId &&
+    manifest.newPages === row.newPages &&
+    manifest.revision === row.revision &&
     sameBytes(snapshotDigest(manifest), row.digest);
   if (isThisOne) return manifest;
   const place = { file: pack.file, snapshot: row.id };

@@ -158,7 +158,7 @@ export class SnapshotStore {
   }
 }
 
-function wholeNumber(name: string, value: number, minimum: number, maximum = 2 ** 40): number {
+function wholeNumber(name: string, value: number, minimum: number, maximum = 2 ** 32): number {
   if (typeof value !== 'number') throw new TypeError(`${name} is not a number`);
   if (Number.isInteger(value) && value >= minimum && value <= maximum) return value;
   throw new RangeError(`${name} is ${value}, not a whole number from ${minimum} to ${maximum}`);

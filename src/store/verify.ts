@@ -147,6 +147,7 @@ function checkFrame(pack: PackReader, table: FrameTable, index: number, buffer: 
     const start = rank * PAGE_BYTES;
     sha256Into(buffer.subarray(start, start + table.pageBytes(slot)), digest, 0);
     if (digest.compare(expected, rank * DIGEST_BYTES, (rank + 1) * DIGEST_BYTES) === 0) continue;
+    pack.reportLost(table, index);
     throw pack.corrupt(`page in slot ${slot} is not its digest's`, table.entryAt(index).offset);
   }
 }

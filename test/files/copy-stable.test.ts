@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { copyStable, type FileToCopy } from '../../src/files/copy-stable.ts';
 import type { Files } from '../../src/files/files.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
-import { dribblingDoor, openDescriptors } from '../support/doors.ts';
+import { openDescriptors } from '../support/doors.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
 const nextPath = temporaryPaths();
@@ -20,14 +20,14 @@ function pair(): [FileToCopy, FileToCopy] {
   ];
 }
 
-/** The door, and what to do before each file is opened for reading, counted from 1. */
+/** The door, and what to do before each file is copied, counted from 1. */
 function disturbed(disturb: (count: number) => void): Files {
   let count = 0;
   return {
     ...nodeFiles,
-    open: (path, how, mode) => {
-      if (how === 'read') disturb(++count);
-      return nodeFiles.open(path, how, mode);
+    copyApart: (from, to) => {
+      disturb(++count);
+      nodeFiles.copyApart(from, to);
     },
   };
 }
@@ -37,7 +37,7 @@ describe('copyStable', () => {
     const list = pair();
     writeFileSync(list[0].to, 'a longer text from before');
     const before = openDescriptors();
-    copyStable(dribblingDoor, list);
+    copyStable(nodeFiles, list);
     expect(list.map(({ to }) => readFileSync(to, 'utf8'))).toEqual(['main 0', 'log 0']);
     expect(openDescriptors()).toBe(before);
   });
@@ -67,13 +67,11 @@ describe('copyStable', () => {
 
   it('leaves no copy of an optional file that goes away meanwhile', () => {
     const list = pair();
-    const log = nodeFiles.lstat(list[1].from).inode;
     const files: Files = {
       ...nodeFiles,
-      close: (fd) => {
-        const { inode } = nodeFiles.stat(fd);
-        nodeFiles.close(fd);
-        if (inode === log) rmSync(list[1].from, { force: true });
+      copyApart: (from, to) => {
+        nodeFiles.copyApart(from, to);
+        if (from === list[1].from) rmSync(from);
       },
     };
     copyStable(files, list);

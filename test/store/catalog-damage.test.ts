@@ -1,6 +1,6 @@
 /** Damage of the catalog: rows that were changed, pages of SQLite that were, and its loss. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
@@ -187,6 +187,19 @@ describe('a row of the catalog', () => {
 });
 
 describe('the file of the catalog', () => {
+  test('that was copied without its -wal is CORRUPT while packs are there', async () => {
+    const writer = await SnapshotStore.open(newPath(), { create: true });
+    await writer.timeline('t').capture({ images: makeDump(newPath(), 1) });
+    const copy = newPath();
+    cpSync(writer.directory, copy, { recursive: true });
+    await writer.close();
+    rmSync(join(copy, 'catalog.sqlite-wal'));
+    rmSync(join(copy, 'catalog.sqlite-shm'), { force: true });
+    for (const options of [{}, { create: true }, { readOnly: true }]) {
+      await expect(SnapshotStore.open(copy, options)).rejects.toMatchObject({ code: 'CORRUPT' });
+    }
+  });
+
   test('with any bit flipped restores nothing wrong', async () => {
     const closed = await original;
     const bits = statSync(join(closed.directory, 'catalog.sqlite')).size * 8;

@@ -259,6 +259,20 @@ describe('a store opened for reading', () => {
     expect(describeTree(directory)).toEqual(before);
   });
 
+  test('takes no lock away from another handle of the same process', async () => {
+    const writer = await openStore(newPath());
+    await writer.timeline('t').capture({ images: makeDump(newPath(), 1) });
+    const { ino } = lstatSync(join(writer.directory, 'catalog.sqlite'));
+    const locks = () =>
+      readFileSync('/proc/locks', 'utf8')
+        .split('\n')
+        .filter((line) => line.includes(`${process.pid} `) && line.includes(`:${ino} `));
+    expect(locks()).not.toEqual([]);
+    const before = locks().length;
+    await (await openStore(writer.directory, { readOnly: true })).close();
+    expect(locks()).toHaveLength(before);
+  });
+
   test('leaves no temporary directory behind', async () => {
     const directory = await closedStore();
     const temporary = newPath();

@@ -213,6 +213,14 @@ describe('a snapshot', () => {
     expect(store.timeline('t').list()).toHaveLength(1);
   });
 
+  test('wants the path of a directory, and takes none for the working directory', async () => {
+    const store = await openStore(newPath());
+    for (const source of [undefined, {}, { images: '' }, { images: 5 }]) {
+      const capture = store.timeline('t').capture(source as unknown as CaptureSource);
+      await expect(capture).rejects.toThrow(TypeError);
+    }
+  });
+
   test('tells its sizes, and the store the sum of them', async () => {
     const store = await openStore(newPath());
     const images = makeDump(newPath(), 1);

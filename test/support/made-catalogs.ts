@@ -10,7 +10,7 @@ export const STORE_ID: Uint8Array = new Uint8Array(16).fill(0xc7);
 
 /** Opens a catalog, closed when the test is done. */
 export async function openCatalog(file: string, signal?: AbortSignal): Promise<Catalog> {
-  const catalog = await Catalog.open(file, STORE_ID, signal);
+  const catalog = await Catalog.open(file, STORE_ID, { signal });
   onTestFinished(() => catalog.close());
   return catalog;
 }

@@ -1,0 +1,50 @@
+/**
+ * Frames that were found damaged, by pack file and offset: their pages equal nothing, so that the
+ * next capture that meets the same content stores it again. What is new waits to be recorded by
+ * whoever owns a catalog.
+ */
+
+/** A frame that cannot be read, or does not hold what was written. */
+export interface LostFrame {
+  /** Path of the pack. */
+  readonly file: string;
+  /** Where the frame's block starts. */
+  readonly offset: number;
+}
+
+/** The damaged frames of a store, as far as they are known. */
+export class LostFrames {
+  readonly #offsets = new Map<string, Set<number>>();
+  #unrecorded: LostFrame[] = [];
+
+  /** Whether any frame of a pack is lost. */
+  mayHave(file: string): boolean {
+    return this.#offsets.size > 0 && this.#offsets.has(file);
+  }
+
+  /** Whether a frame is known to be lost. */
+  has(file: string, offset: number): boolean {
+    return this.#offsets.get(file)?.has(offset) === true;
+  }
+
+  /** Remembers a frame that has just been found damaged. */
+  report(frame: LostFrame): void {
+    if (this.has(frame.file, frame.offset)) return;
+    this.restore(frame);
+    this.#unrecorded.push(frame);
+  }
+
+  /** Remembers a frame that was recorded earlier. */
+  restore({ file, offset }: LostFrame): void {
+    const known = this.#offsets.get(file);
+    if (known === undefined) this.#offsets.set(file, new Set([offset]));
+    else known.add(offset);
+  }
+
+  /** The frames that have not been recorded yet; they count as recorded from here on. */
+  takeUnrecorded(): readonly LostFrame[] {
+    const frames = this.#unrecorded;
+    this.#unrecorded = [];
+    return frames;
+  }
+}

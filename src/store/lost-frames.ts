@@ -1,0 +1,30 @@
+/**
+ * Damage that was met is recorded in the catalog, so that later captures, of other processes too,
+ * store the lost pages again instead of referring to them. Recording is no part of the operation
+ * that met the damage: it may fail quietly, and costs at most that the damage is met once more.
+ */
+import { basename } from 'node:path';
+import { StoreError } from '../errors.ts';
+import type { StoreContext } from './context.ts';
+
+const PACK_SUFFIX = '.pack';
+
+/** Records the frames that were found damaged since the last time. */
+export async function recordLostFrames(context: StoreContext): Promise<void> {
+  if (context.staging === undefined) return;
+  const frames = context.packs.lostFrames.takeUnrecorded();
+  if (frames.length === 0) return;
+  const rows = frames.map(({ file, offset }) => ({ pack: basename(file, PACK_SUFFIX), offset }));
+  try {
+    await context.catalog.addLostFrames(rows);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+  }
+}
+
+/** Remembers the frames that any process found damaged. */
+export function loadLostFrames(context: StoreContext): void {
+  for (const { pack, offset } of context.catalog.lostFrames()) {
+    context.packs.lostFrames.restore({ file: context.layout.packFile(pack), offset });
+  }
+}
