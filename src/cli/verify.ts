@@ -34,7 +34,9 @@ export function verifyCommand(signal: AbortSignal): Command {
           store.verify({ level, signal, onProgress }),
         );
         if (report.problems.length > 0) process.exitCode = EXIT_STATUS.corrupt;
-        return { document: report, lines: [...report.problems.map(lineOf), summaryOf(report)] };
+        const unknown = report.unknownPacks.map((path) => printable(`unknown pack: ${path}`));
+        const lines = [...report.problems.map(lineOf), ...unknown, summaryOf(report)];
+        return { document: report, lines };
       });
     });
 }

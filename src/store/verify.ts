@@ -6,6 +6,7 @@
  * - `packs` also every frame: each page against its digest, and the pack's name against its bytes
  * - `snapshots` also every page of every snapshot through its recipe, against its leaves
  */
+import { join } from 'node:path';
 import { DIGEST_BYTES, sha256Into } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import type { PackRow, SnapshotRow } from '../catalog/rows.ts';
@@ -43,6 +44,8 @@ export interface VerifyReport {
   readonly level: VerifyLevel;
   readonly packs: number;
   readonly snapshots: number;
+  /** Packs that the catalog does not know: of a capture cut off, or of a catalog that was lost. */
+  readonly unknownPacks: readonly string[];
   /** Empty when all is well. */
   readonly problems: readonly VerifyProblem[];
 }
@@ -73,7 +76,19 @@ export async function verify(
     await verifySnapshot(context, row, level, problems, pacer);
     options.onProgress?.({ phase: 'snapshots', done: i + 1, total: rows.length });
   }
-  return { level, packs: packs.length, snapshots: rows.length, problems };
+  const unknownPacks = findUnknownPacks(context);
+  return { level, packs: packs.length, snapshots: rows.length, unknownPacks, problems };
+}
+
+/** Not damage: nothing that was promised is in them, or a repair will bring it back. */
+function findUnknownPacks(context: StoreContext): string[] {
+  const { files, layout } = context;
+  const known = new Set(context.catalog.packs().map(({ name }) => layout.packFile(name)));
+  return files
+    .list(layout.packs)
+    .map((name) => join(layout.packs, name.toString()))
+    .flatMap((parent) => files.list(parent).map((name) => join(parent, name.toString())))
+    .filter((path) => !known.has(path));
 }
 
 /** Runs one check; damage goes on the list, anything else is the caller's. */

@@ -62,7 +62,7 @@ test('remove and undelete print the snapshot as it is then', async () => {
 });
 
 test('verify prints its report', async () => {
-  const report = { level: 'quick', packs: 1, snapshots: 1, problems: [] };
+  const report = { level: 'quick', packs: 1, snapshots: 1, unknownPacks: [], problems: [] };
   expect(await on('verify', '--level', 'quick')).toEqual(report);
 });
 

@@ -1,6 +1,6 @@
 /** Damage of the catalog: rows that were changed, pages of SQLite that were, and its loss. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
@@ -184,6 +184,18 @@ describe('a row of the catalog', () => {
     change(directory, `DELETE FROM ${table} WHERE number = 1`);
     expect(await useAll(closed, directory)).toContain('CORRUPT');
   });
+});
+
+test('a pack that the catalog does not know is listed by verify, and left alone', async () => {
+  const closed = await makeClosedStore(newPath);
+  const stranger = join(closed.directory, 'packs', 'ab', `ab${'0'.repeat(62)}.pack`);
+  mkdirSync(join(stranger, '..'), { recursive: true });
+  writeFileSync(stranger, 'of a capture that was cut off');
+  await using store = await SnapshotStore.open(closed.directory);
+  await store.timeline('t').capture({ images: makeDump(newPath(), 7) });
+  const report = await store.verify({ level: 'quick' });
+  expect(report).toMatchObject({ unknownPacks: [stranger], problems: [] });
+  expect(readFileSync(stranger, 'utf8')).toBe('of a capture that was cut off');
 });
 
 describe('the file of the catalog', () => {
