@@ -83,12 +83,13 @@ export async function verify(
 /** Not damage: nothing that was promised is in them, or a repair will bring it back. */
 function findUnknownPacks(context: StoreContext): string[] {
   const { files, layout } = context;
-  const known = new Set(context.catalog.packs().map(({ name }) => layout.packFile(name)));
-  return files
+  const paths = files
     .list(layout.packs)
     .map((name) => join(layout.packs, name.toString()))
-    .flatMap((parent) => files.list(parent).map((name) => join(parent, name.toString())))
-    .filter((path) => !known.has(path));
+    .flatMap((parent) => files.list(parent).map((name) => join(parent, name.toString())));
+  // After the files: a capture may commit meanwhile.
+  const known = new Set(context.catalog.packs().map(({ name }) => layout.packFile(name)));
+  return paths.filter((path) => !known.has(path));
 }
 
 /** Runs one check; damage goes on the list, anything else is the caller's. */
