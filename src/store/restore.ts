@@ -3,11 +3,12 @@
  * chain becomes a flat directory). Every leaf is checked before its bytes are written; zero pages
  * become holes; nothing appears under the target's name before all of it is there.
  */
+import { dirname, resolve } from 'node:path';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { storageError } from '../errors.ts';
 import type { Files } from '../files/files.ts';
-import { writeAll } from '../files/transfer.ts';
+import { exists, writeAll } from '../files/transfer.ts';
 import type { Content, Manifest, ManifestEntry } from '../manifest/manifest.ts';
 import { Pacer } from './clock.ts';
 import type { OperationOptions, StoreContext } from './context.ts';
@@ -32,6 +33,7 @@ export async function restore(
   options: RestoreOptions,
 ): Promise<void> {
   if (typeof target !== 'string' || target === '') throw new TypeError('a target is a path');
+  checkOutside(context, target);
   const manifest = readManifest(context, row);
   const pages = new PageReader(context);
   pages.useSegments(manifest.segments, row.id);
@@ -43,6 +45,14 @@ export async function restore(
     discard(directory);
     throw error;
   }
+}
+
+/** What stands in the store's own directories is taken for the store's own, and may be cleared. */
+function checkOutside({ files, layout }: StoreContext, target: string): void {
+  const parent = dirname(resolve(target));
+  if (!exists(files, parent)) return;
+  const isInside = `${files.realpath(parent)}/`.startsWith(`${layout.directory}/`);
+  if (isInside) throw new TypeError('the target is inside the store');
 }
 
 function discard(directory: RestoreTarget): void {

@@ -85,6 +85,17 @@ describe('a target', () => {
     await expectFailure(restore, { code: 'NOT_FOUND', file: missing });
   });
 
+  test('inside the store itself is misuse', async () => {
+    const store = await openStore(newPath());
+    const snapshot = await store.timeline('t').capture({ images: makeDump(newPath(), 1) });
+    const link = newPath();
+    symlinkSync(store.directory, link);
+    for (const target of [join(store.directory, 'cache', 'x'), join(link, 'x')]) {
+      await expect(snapshot.restore(target)).rejects.toThrow(TypeError);
+    }
+    expect(readdirSync(join(store.directory, 'cache'))).toEqual([]);
+  });
+
   test('that is no path is misuse', async () => {
     const { snapshot } = await madeSnapshot();
     for (const target of ['', undefined, 5]) {
