@@ -40,11 +40,21 @@ export {
 } from './criu/index.ts';
 export { StoreError, type StoreErrorCode } from './errors.ts';
 export {
+  type BytesSource,
+  confirmUnchanged,
   type ContentReader,
+  type ContentSource,
+  type FileSource,
   type ImageDirectory,
   type ImageEntry,
   type ImageLimits,
+  type InheritedPages,
   type MemorySpace,
+  openContent,
   openImageDirectory,
   type OpenImageOptions,
+  parentSpace,
+  type ParentSnapshot,
+  type ParentSpace,
+  type PiecesSource,
 } from './images/index.ts';

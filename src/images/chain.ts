@@ -1,75 +1,69 @@
 /**
- * Follows `parent` links from a directory of an incremental dump to the full dump at its end.
+ * Follows `parent` links from a directory of an incremental dump towards the full dump at the end,
+ * as far as pages may be missing.
  *
- * A relative link counts from the directory it is in. Each link is resolved once; after that a
- * directory is known by its device and inode, which also tells a chain that bites its own tail.
+ * Each link is resolved once; after that a directory is known by its device and inode, which also
+ * tells a chain that bites its own tail. What is wrong with a parent is kept, and thrown only when
+ * a page turns out to be needed from it: a dump that has all of its pages needs no parent.
  */
-import { StoreError, storageError, systemCode } from '../errors.ts';
-import type { Files } from '../files/files.ts';
-import { type Level, type LevelContext, readLevel } from './level.ts';
-import { enter, type ListedItem, seeDirectory, shownPath } from './listing.ts';
+import { StoreError } from '../errors.ts';
+import { type Level, type LevelContext, readLevel, spacesWithParent } from './level.ts';
+import { type ListedItem, seeDirectory, shownPath } from './listing.ts';
+import { followParentLink } from './parent-link.ts';
 
-/** Reads a directory and all that it hangs on, itself first. */
-export function readChain(context: LevelContext, path: string): Level[] {
-  const seen = new Map<string, string>();
-  const levels: Level[] = [];
-  let next: string | undefined = path;
-  let link: ListedItem | undefined;
-  while (next !== undefined) {
-    const directory = seeDirectory(context.files, next);
-    const identity = `${directory.device}:${directory.inode}`;
-    const before = seen.get(identity);
-    if (before !== undefined) throw loop(link, next, before);
-    if (levels.length > context.limits.chainDepth) throw tooDeep(path, context.limits.chainDepth);
-    seen.set(identity, next);
-    const level = readLevel(context, directory);
-    levels.push(level);
-    link = level.parentLink;
-    next = link === undefined ? undefined : resolveParent(context.files, level.path, link);
-  }
-  return levels;
+/** A directory and those that its pages may be in. */
+export interface Chain {
+  /** The directory itself first. */
+  readonly levels: readonly Level[];
+  /** Why the chain ends where pages may still be missing. */
+  readonly broken: StoreError | undefined;
 }
 
-function resolveParent(files: Files, path: string, link: ListedItem): string {
-  const file = shownPath(link);
-  const target = readTarget(files, link, file);
-  try {
-    return files.realpath(target.startsWith('/') ? target : `${path}/${target}`);
-  } catch (cause) {
-    const code = systemCode(cause);
-    if (code === 'ENOENT') {
-      const message = `the parent directory ${target} is missing`;
-      throw new StoreError('INCOMPLETE', message, { file, cause });
-    }
-    if (code === 'ELOOP') {
-      throw new StoreError('INVALID_IMAGE', 'the parent link leads to itself', { file, cause });
-    }
-    throw storageError('follow', file, cause);
-  }
-}
-
-function readTarget(files: Files, link: ListedItem, file: string): string {
-  const bytes = enter(files, link.directory, (inside) => {
+/** Reads what the directory hangs on, one directory after the other. */
+export function followChain(context: LevelContext, top: Level): Chain {
+  const levels = [top];
+  const seen = new Map([[identityOf(top), top.path]]);
+  let wanted = spacesWithParent(top);
+  let child = top;
+  while (wanted.length > 0 && child.parentLink !== undefined) {
     try {
-      return files.readlink(Buffer.concat([inside, Buffer.from('/'), link.baseName]));
-    } catch (cause) {
-      const code = systemCode(cause);
-      if (code !== 'ENOENT' && code !== 'EINVAL') throw storageError('read', file, cause);
-      throw new StoreError('INCOMPLETE', 'the parent link was replaced', { file, cause });
+      child = readParent(context, { child, link: child.parentLink, seen });
+    } catch (error) {
+      if (error instanceof StoreError) return { levels, broken: error };
+      throw error;
     }
-  });
-  const target = bytes.toString();
-  if (Buffer.from(target).equals(bytes)) return target;
-  throw new StoreError('INVALID_IMAGE', 'the parent link is not UTF-8', { file });
+    levels.push(child);
+    const { spaces } = child;
+    wanted = wanted.filter((name) => spaces.get(name)?.needsParent === true);
+  }
+  return { levels, broken: undefined };
 }
 
-function loop(link: ListedItem | undefined, path: string, before: string): StoreError {
-  const message = `the parent links form a loop: ${path} comes again after ${before}`;
-  const file = link === undefined ? path : shownPath(link);
-  return new StoreError('INVALID_IMAGE', message, { file });
+interface Step {
+  readonly child: Level;
+  readonly link: ListedItem;
+  /** Paths of the directories before, by their identity. */
+  readonly seen: Map<string, string>;
 }
 
-function tooDeep(path: string, maximum: number): StoreError {
-  const message = `more than ${maximum} parent directories`;
-  return new StoreError('UNSUPPORTED_IMAGE', message, { file: path });
+function readParent(context: LevelContext, { child, link, seen }: Step): Level {
+  const path = followParentLink(context.files, child.path, link);
+  const directory = seeDirectory(context.files, path);
+  const identity = `${directory.device}:${directory.inode}`;
+  const before = seen.get(identity);
+  if (before !== undefined) {
+    const message = `the parent links form a loop: ${path} comes again after ${before}`;
+    throw new StoreError('INVALID_IMAGE', message, { file: shownPath(link) });
+  }
+  const { chainDepth } = context.limits;
+  if (seen.size > chainDepth) {
+    const message = `more than ${chainDepth} parent directories`;
+    throw new StoreError('UNSUPPORTED_IMAGE', message, { file: shownPath(link) });
+  }
+  seen.set(identity, path);
+  return readLevel(context, directory);
+}
+
+function identityOf({ listing }: Level): string {
+  return `${listing.directory.device}:${listing.directory.inode}`;
 }

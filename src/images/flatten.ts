@@ -5,6 +5,9 @@
  * the same-named pagemap there, by address, which may send them on to its own parent. The flat
  * pagemap has the pages in the same order, all present, in the generation of the first directory,
  * with the flag for lazy restore of the directory that has the page.
+ *
+ * Where the parent is given as a snapshot, all that is missing is looked up there, in its flat
+ * space of the same name, and no other directory is needed.
  */
 import {
   type PageBytes,
@@ -15,8 +18,10 @@ import {
   UNIT_BYTES,
 } from '../criu/index.ts';
 import { StoreError } from '../errors.ts';
-import { type Level, type LevelContext, readPagemap } from './level.ts';
+import type { Chain } from './chain.ts';
+import { type LevelContext, readPagemap } from './level.ts';
 import { shownPath } from './listing.ts';
+import { checkParentSpace, type ParentSnapshot } from './parent-snapshot.ts';
 import { Ranges } from './ranges.ts';
 
 /** A space without parents. */
@@ -28,9 +33,14 @@ export interface FlatSpace {
 
 /** What flattening needs to know. */
 export interface FlattenContext extends LevelContext {
-  readonly levels: readonly Level[];
+  readonly chain: Chain;
   readonly pageBytes: PageBytes;
+  /** Takes the place of all directories of the chain but the first. */
+  readonly parent: ParentSnapshot | undefined;
 }
+
+/** The level that stands for the parent snapshot, where there is one. */
+export const SNAPSHOT_LEVEL = 1;
 
 /** Ranges that are still to be found, in units of 4096 bytes. */
 interface Pending {
@@ -49,8 +59,12 @@ export function flattenSpace(context: FlattenContext, name: string, first: Pagem
   const units = context.pageBytes / UNIT_BYTES;
   let pending = takePresent(first, units, found);
   for (let depth = 1; pending.length > 0; depth++) {
-    const parent = parentPagemap(context, name, { depth, start: pending.starts[0] ?? 0 });
-    pending = lookUp(pending, parent, { found, units, depth });
+    const wanted = { name, depth, start: pending.starts[0] ?? 0 };
+    const pages =
+      context.parent === undefined
+        ? directoryPages(context, wanted)
+        : snapshotPages(context, context.parent, wanted);
+    pending = lookUp(pending, pages, { found, depth });
   }
   const ranges = found.sorted();
   return { pagemap: flatPagemap(first, ranges, units), ranges };
@@ -74,42 +88,86 @@ function takePresent(pagemap: Pagemap, units: number, found: Ranges): Pending {
   return missing;
 }
 
-interface Parent {
-  readonly pagemap: Pagemap;
-  readonly file: string;
+/** The pages of one space of a parent, in ascending order. */
+interface ParentPages {
+  readonly starts: Float64Array;
+  readonly lengths: Float64Array;
+  /** What a length counts, in units of 4096 bytes. */
+  readonly lengthUnits: number;
+  /** All are in the parent's own pages where this is undefined. */
+  readonly flags: Uint8Array | undefined;
+  /** The error for a page that is not among them. */
+  missing(start: number): StoreError;
 }
 
-function parentPagemap(
-  context: FlattenContext,
-  name: string,
-  wanted: { depth: number; start: number },
-): Parent {
-  const { levels, pageBytes } = context;
-  const level = levels[wanted.depth];
-  const child = levels[wanted.depth - 1]?.spaces.get(name)?.pagemapFile;
-  const file = child === undefined ? name : shownPath(child);
+interface Wanted {
+  readonly name: string;
+  readonly depth: number;
+  /** The first page. */
+  readonly start: number;
+}
+
+function directoryPages(context: FlattenContext, { name, depth, start }: Wanted): ParentPages {
+  const { levels, broken } = context.chain;
+  const child = levels[depth - 1]?.spaces.get(name)?.pagemapFile;
+  const place = { file: child === undefined ? name : shownPath(child) };
+  const level = levels[depth];
   if (level === undefined) {
-    const message = `page ${address(wanted.start)} is in the parent, but there is no parent`;
-    throw new StoreError('INVALID_IMAGE', message, { file });
+    const message = `page ${address(start)} is in the parent, but there is no parent`;
+    throw broken ?? new StoreError('INVALID_IMAGE', message, place);
   }
   const space = level.spaces.get(name);
   if (space === undefined) {
-    const message = `page ${address(wanted.start)} is in the parent, which has no ${name}.img`;
+    const message = `page ${address(start)} is in the parent, which has no ${name}.img`;
+    throw new StoreError('INVALID_IMAGE', message, place);
+  }
+  const { starts, counts, flags } = readPagemap(context, space.pagemapFile, context.pageBytes);
+  const file = shownPath(space.pagemapFile);
+  return {
+    starts,
+    lengths: counts,
+    lengthUnits: context.pageBytes / UNIT_BYTES,
+    flags,
+    missing(page) {
+      const message = `page ${address(page)} should be in this parent, and is not`;
+      return new StoreError('INVALID_IMAGE', message, { file });
+    },
+  };
+}
+
+function snapshotPages(
+  { chain, pageBytes }: FlattenContext,
+  parent: ParentSnapshot,
+  { name, start }: Wanted,
+): ParentPages {
+  const child = chain.levels[0]?.spaces.get(name)?.pagemapFile;
+  const file = child === undefined ? name : shownPath(child);
+  const space = parent.spaces.get(name);
+  if (space === undefined) {
+    const page = `page ${address(start)}`;
+    const message = `${page} is in the parent, but the given snapshot has no ${name}`;
     throw new StoreError('INVALID_IMAGE', message, { file });
   }
-  const pagemap = readPagemap(context, space.pagemapFile, pageBytes);
-  return { pagemap, file: shownPath(space.pagemapFile) };
+  checkParentSpace(name, space, pageBytes);
+  return {
+    starts: space.runStart,
+    lengths: space.runLength,
+    lengthUnits: 1,
+    flags: space.flags,
+    missing(page) {
+      const message = `page ${address(page)} is in the parent, but not in the given snapshot`;
+      return new StoreError('INVALID_IMAGE', message, { file });
+    },
+  };
 }
 
 interface LookUp {
   readonly found: Ranges;
-  readonly units: number;
   readonly depth: number;
 }
 
-/** Finds pending ranges in a parent's pagemap; both are in order, so that one pass does. */
-function lookUp(pending: Pending, { pagemap, file }: Parent, to: LookUp): Pending {
-  const { found, units, depth } = to;
+/** Finds pending ranges in a parent's pages; both are in order, so that one pass does. */
+function lookUp(pending: Pending, pages: ParentPages, { found, depth }: LookUp): Pending {
   const missing = new Ranges();
   let entry = 0;
   let entryOffset = 0;
@@ -117,15 +175,15 @@ function lookUp(pending: Pending, { pagemap, file }: Parent, to: LookUp): Pendin
     let start = pending.starts[i] ?? 0;
     const end = start + (pending.lengths[i] ?? 0);
     while (start < end) {
-      const entryStart = pagemap.starts[entry] ?? Infinity;
-      const entryLength = (pagemap.counts[entry] ?? 0) * units;
-      const flags = pagemap.flags[entry] ?? 0;
+      const entryStart = pages.starts[entry] ?? Infinity;
+      const entryLength = (pages.lengths[entry] ?? 0) * pages.lengthUnits;
+      const flags = pages.flags === undefined ? PE_PRESENT : (pages.flags[entry] ?? 0);
       if (start >= entryStart + entryLength) {
         if ((flags & PE_PRESENT) !== 0) entryOffset += entryLength;
         entry++;
         continue;
       }
-      if (start < entryStart) throw missingPage(start, file);
+      if (start < entryStart) throw pages.missing(start);
       const length = Math.min(end, entryStart + entryLength) - start;
       const range = { start, length, flags, level: depth, offset: 0 };
       if ((flags & PE_PARENT) !== 0) missing.push(range);
@@ -134,11 +192,6 @@ function lookUp(pending: Pending, { pagemap, file }: Parent, to: LookUp): Pendin
     }
   }
   return missing;
-}
-
-function missingPage(start: number, file: string): StoreError {
-  const message = `page ${address(start)} should be in this parent, and is not`;
-  return new StoreError('INVALID_IMAGE', message, { file });
 }
 
 function address(start: number): string {

@@ -7,9 +7,7 @@
  */
 import {
   type CriuMessage,
-  decodeMessage,
   decodePagemap,
-  type ImagePiece,
   isRawName,
   isTypedName,
   needsParent,
@@ -17,18 +15,20 @@ import {
   type Pagemap,
   presentPages,
   recogniseImage,
-  splitImage,
 } from '../criu/index.ts';
-import { StoreError } from '../errors.ts';
+import { StoreError, storageError, systemCode } from '../errors.ts';
 import type { Files } from '../files/files.ts';
-import { type ImageLimits, INVENTORY_BYTES_MAX } from './limits.ts';
+import { INVENTORY_NAME, readInventory } from './inventory.ts';
+import type { ImageLimits } from './limits.ts';
 import {
   listDirectory,
   type ListedItem,
   type Listing,
   readListed,
+  seeDirectory,
   type SeenDirectory,
   shownPath,
+  shownText,
 } from './listing.ts';
 
 /** A pagemap and the pages file it names. */
@@ -62,17 +62,42 @@ export interface LevelContext {
 
 /** Reads one directory, without its pages. */
 export function readLevel(context: LevelContext, directory: SeenDirectory): Level {
-  const path = directory.path.toString();
+  const path = shownText(directory.path);
   const listing = listDirectory(context.files, directory, context.limits);
   const top = new Map<string, ListedItem>();
   for (const item of listing.items) {
-    if (item.directory === directory) top.set(item.baseName.toString('latin1'), item);
+    if (item.directory === directory) top.set(latin1(item.baseName), item);
   }
   const parentLink = top.get('parent');
   checkKinds(listing, parentLink);
-  const inventory = readInventory(context.files, path, top.get('inventory.img'));
+  const inventory = readInventory(context.files, path, top.get(INVENTORY_NAME));
   refuseLegacyImages(context.files, top);
   return { path, listing, inventory, parentLink, spaces: readSpaces(context, top) };
+}
+
+/** Reads the directory at a path; NOT_FOUND when there is none. */
+export function readLevelAt(context: LevelContext, path: string): Level {
+  return readLevel(context, seeDirectory(context.files, canonicalPath(context.files, path)));
+}
+
+function canonicalPath(files: Files, path: string): string {
+  try {
+    return files.realpath(path);
+  } catch (cause) {
+    const code = systemCode(cause);
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw storageError('find', path, cause);
+    throw new StoreError('NOT_FOUND', 'no such image directory', { file: path, cause });
+  }
+}
+
+/** Every byte as one character, so that different names stay different. */
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1');
+}
+
+/** Names of the spaces of a directory that have pages in its parent. */
+export function spacesWithParent(level: Level): string[] {
+  return [...level.spaces.values()].filter((space) => space.needsParent).map(({ name }) => name);
 }
 
 function checkKinds(listing: Listing, parentLink: ListedItem | undefined): void {
@@ -86,33 +111,6 @@ function checkKinds(listing: Listing, parentLink: ListedItem | undefined): void 
         : `neither a file nor a directory but ${what}`;
     throw new StoreError('INVALID_IMAGE', message, { file: shownPath(item) });
   }
-}
-
-function readInventory(files: Files, path: string, item: ListedItem | undefined): CriuMessage {
-  if (item === undefined) {
-    throw new StoreError('INVALID_IMAGE', 'not an image directory: no inventory.img', {
-      file: path,
-    });
-  }
-  const file = shownPath(item);
-  if (item.facts.sizeBytes > INVENTORY_BYTES_MAX) throw tooLarge(item, INVENTORY_BYTES_MAX);
-  const { kind, pieces } = splitImage(readListed(files, item, INVENTORY_BYTES_MAX), file);
-  const entry: ImagePiece | undefined = pieces[0];
-  if (kind.format !== 'inventory' || entry === undefined) {
-    throw new StoreError('INVALID_IMAGE', 'not an inventory', { file, offset: 0 });
-  }
-  const inventory = decodeMessage('inventory_entry', entry.bytes, { file, offset: entry.offset });
-  checkVersion(Number(inventory['img_version']), file);
-  return inventory;
-}
-
-function checkVersion(version: number, file: string): void {
-  if (version === 0 || version === 2) return;
-  const what =
-    version === 1
-      ? 'images of the format before CRIU 1.6'
-      : `images of version ${version}: compressed pages, or a newer CRIU`;
-  throw new StoreError('UNSUPPORTED_IMAGE', what, { file });
 }
 
 function refuseLegacyImages(files: Files, top: ReadonlyMap<string, ListedItem>): void {

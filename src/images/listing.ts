@@ -5,6 +5,10 @@
  * directory is entered through a descriptor whose device and inode are compared with those seen
  * first, and its files are reached through that descriptor, so that a path component that somebody
  * swaps leads to an error, never to another file. No descriptor stays open between two calls.
+ *
+ * A listing is plain data: it may be sent to a worker thread, which can then open what another
+ * found. Names are declared as bytes, not as Buffers, because a Buffer arrives there as a
+ * Uint8Array; and each owns its memory, so that a message carries no pool of other bytes.
  */
 import { StoreError, storageError, systemCode } from '../errors.ts';
 import type { FileFacts, Files } from '../files/files.ts';
@@ -13,7 +17,7 @@ import { type ImageLimits, NAME_BYTES_MAX } from './limits.ts';
 
 /** A directory that was seen once, and how to know it again. */
 export interface SeenDirectory {
-  readonly path: Buffer;
+  readonly path: Uint8Array;
   readonly device: bigint;
   readonly inode: bigint;
 }
@@ -22,9 +26,9 @@ export interface SeenDirectory {
 export interface ListedItem {
   readonly directory: SeenDirectory;
   /** The last component. */
-  readonly baseName: Buffer;
+  readonly baseName: Uint8Array;
   /** Path relative to the listed directory. */
-  readonly name: Buffer;
+  readonly name: Uint8Array;
   readonly facts: FileFacts;
 }
 
@@ -36,7 +40,12 @@ export interface Listing {
 
 /** Path of an item, for messages. */
 export function shownPath(item: ListedItem): string {
-  return joinPath(item.directory.path, item.baseName).toString();
+  return shownText(joinPath(item.directory.path, item.baseName));
+}
+
+/** Bytes of a path as text, for messages. */
+export function shownText(path: Uint8Array): string {
+  return bufferOn(path).toString();
 }
 
 /** Takes note of what `path`, a canonical path, is now. */
@@ -45,7 +54,13 @@ export function seeDirectory(files: Files, path: string): SeenDirectory {
   if (facts.kind !== 'directory') {
     throw new StoreError('INVALID_IMAGE', `not a directory but a ${facts.kind}`, { file: path });
   }
-  return { path: Buffer.from(path), device: facts.device, inode: facts.inode };
+  return { path: new TextEncoder().encode(path), device: facts.device, inode: facts.inode };
+}
+
+/** Permission bits of a directory that was seen. */
+export function modeOf(files: Files, directory: SeenDirectory): number {
+  const path = bufferOn(directory.path);
+  return attempt('look at', shownText(directory.path), () => files.lstat(path)).mode;
 }
 
 /** Lists a directory with all of its subdirectories. */
@@ -55,22 +70,22 @@ export function listDirectory(
   limits: ImageLimits,
 ): Listing {
   const items: ListedItem[] = [];
-  listInto(items, { files, directory, prefix: Buffer.alloc(0), depth: 0, limits });
-  items.sort((a, b) => a.name.compare(b.name));
+  listInto(items, { files, directory, prefix: new Uint8Array(0), depth: 0, limits });
+  items.sort((a, b) => Buffer.compare(a.name, b.name));
   return { directory, items };
 }
 
 interface ListStep {
   readonly files: Files;
   readonly directory: SeenDirectory;
-  readonly prefix: Buffer;
+  readonly prefix: Uint8Array;
   readonly depth: number;
   readonly limits: ImageLimits;
 }
 
 function listInto(items: ListedItem[], step: ListStep): void {
   const { files, directory, prefix, depth, limits } = step;
-  const file = directory.path.toString();
+  const file = shownText(directory.path);
   const found = enter(files, directory, (inside) =>
     attempt('list', file, () => files.list(inside)).map((baseName) => {
       if (items.length >= limits.directoryEntries) throw tooMany(file, limits.directoryEntries);
@@ -84,7 +99,7 @@ function listInto(items: ListedItem[], step: ListStep): void {
     const path = joinPath(directory.path, item.baseName);
     if (depth >= limits.subdirectoryDepth) {
       const message = `subdirectories deeper than ${limits.subdirectoryDepth} levels`;
-      throw new StoreError('UNSUPPORTED_IMAGE', message, { file: path.toString() });
+      throw new StoreError('UNSUPPORTED_IMAGE', message, { file: shownText(path) });
     }
     const { device, inode } = item.facts;
     const below = { path, device, inode };
@@ -92,15 +107,32 @@ function listInto(items: ListedItem[], step: ListStep): void {
   }
 }
 
+/** Looks at one name of a directory without listing it; undefined when there is no such name. */
+export function lookUpName(
+  files: Files,
+  directory: SeenDirectory,
+  name: string,
+): ListedItem | undefined {
+  const baseName = new TextEncoder().encode(name);
+  return enter(files, directory, (inside) => {
+    try {
+      return lookAt(files, { directory, inside, prefix: new Uint8Array(0), baseName });
+    } catch (error) {
+      if (error instanceof StoreError && systemCode(error.cause) === 'ENOENT') return undefined;
+      throw error;
+    }
+  });
+}
+
 interface Position {
   readonly directory: SeenDirectory;
   readonly inside: Buffer;
-  readonly prefix: Buffer;
-  readonly baseName: Buffer;
+  readonly prefix: Uint8Array;
+  readonly baseName: Uint8Array;
 }
 
 function lookAt(files: Files, { directory, inside, prefix, baseName }: Position): ListedItem {
-  const file = joinPath(directory.path, baseName).toString();
+  const file = shownText(joinPath(directory.path, baseName));
   if (baseName.length > NAME_BYTES_MAX) {
     const message = `a name of more than ${NAME_BYTES_MAX} bytes`;
     throw new StoreError('UNSUPPORTED_IMAGE', message, { file });
@@ -112,8 +144,9 @@ function lookAt(files: Files, { directory, inside, prefix, baseName }: Position)
 
 /** Runs `action` with a path that leads into exactly this directory. */
 export function enter<T>(files: Files, directory: SeenDirectory, action: (inside: Buffer) => T): T {
-  const file = directory.path.toString();
-  const fd = attempt('open', file, () => files.open(directory.path, 'directory'));
+  const file = shownText(directory.path);
+  const path = bufferOn(directory.path);
+  const fd = attempt('open', file, () => files.open(path, 'directory'));
   try {
     const { device, inode } = attempt('look at', file, () => files.stat(fd));
     if (device !== directory.device || inode !== directory.inode) {
@@ -189,7 +222,7 @@ export function confirmListing(files: Files, before: Listing, limits: ImageLimit
 
 function compareNames(a: ListedItem | undefined, b: ListedItem | undefined): number {
   if (a === undefined) return 1;
-  return b === undefined ? -1 : a.name.compare(b.name);
+  return b === undefined ? -1 : Buffer.compare(a.name, b.name);
 }
 
 /** What differs between two looks at one file, in words. */
@@ -227,8 +260,15 @@ function attempt<T>(action: string, file: string, call: () => T): T {
   }
 }
 
-function joinPath(directory: Buffer, baseName: Buffer): Buffer {
-  return Buffer.concat([directory, SLASH, baseName]);
+/** A path below a directory, in memory of its own: that of `Buffer.concat` may be of a pool. */
+function joinPath(directory: Uint8Array, baseName: Uint8Array): Buffer {
+  const path = Buffer.alloc(directory.length + 1 + baseName.length, '/');
+  path.set(directory);
+  path.set(baseName, directory.length + 1);
+  return path;
 }
 
-const SLASH = Buffer.from('/');
+/** The same bytes as a Buffer, which the door wants. */
+function bufferOn(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -16,10 +16,15 @@ export const PAGE_BYTES_DEFAULT = 4096;
  * Finds the page size, and with it checks the size of every pages file.
  *
  * @param given the page size by the caller's knowledge, which must then fit all files.
+ * @param otherwise the page size where no file tells.
  */
-export function findPageBytes(levels: readonly Level[], given: PageBytes | undefined): PageBytes {
+export function findPageBytes(
+  levels: readonly Level[],
+  given: PageBytes | undefined,
+  otherwise: PageBytes = PAGE_BYTES_DEFAULT,
+): PageBytes {
   const spaces = levels.flatMap((level) => [...level.spaces.values()]);
-  const pageBytes = given ?? inferPageBytes(spaces) ?? PAGE_BYTES_DEFAULT;
+  const pageBytes = given ?? inferPageBytes(spaces) ?? otherwise;
   for (const space of spaces) checkSize(space, pageBytes);
   return pageBytes;
 }

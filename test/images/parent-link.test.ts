@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Files } from '../../src/files/files.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
-import { openImageDirectory } from '../../src/images/index.ts';
+import { confirmUnchanged, openImageDirectory } from '../../src/images/index.ts';
 import { makeImageDirectory, makeIncrementalDump, memoryOf } from '../support/image-directories.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
@@ -35,5 +35,5 @@ test('an absolute parent is resolved once, at opening', () => {
   const memory = memoryOf(images);
   expect(followed).toBe(1);
   expect(memory).toEqual(memoryOf(openImageDirectory(full)));
-  expect(() => images.confirmUnchanged()).toThrow(expect.objectContaining({ code: 'INCOMPLETE' }));
+  expect(() => confirmUnchanged(images)).toThrow(expect.objectContaining({ code: 'INCOMPLETE' }));
 });

@@ -16,9 +16,15 @@ import { encodePagemap, PE_LAZY } from '../../src/criu/index.ts';
 import { StoreError } from '../../src/errors.ts';
 import type { FilePath, Files } from '../../src/files/files.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
-import { openImageDirectory, type OpenImageOptions } from '../../src/images/index.ts';
+import {
+  type ContentSource,
+  openContent,
+  openImageDirectory,
+  type OpenImageOptions,
+} from '../../src/images/index.ts';
 import { fixture } from '../support/fixtures.ts';
 import {
+  entryNamed,
   madeImage,
   madeInventory,
   madePagemap,
@@ -71,6 +77,9 @@ describe('openImageDirectory refuses', () => {
     const path = newPath();
     mkdirSync(path);
     refusal(path, { code: 'INVALID_IMAGE', message: /no inventory\.img/ });
+    mkdirSync(join(path, 'inventory.img'));
+    refusal(path, { code: 'INVALID_IMAGE', message: /no inventory\.img/ });
+    rmSync(join(path, 'inventory.img'), { recursive: true });
     for (const bytes of ['', 'abc', 'abcdefgh', madeInventory({ img_version: 2 }).subarray(0, 9)]) {
       writeFileSync(join(path, 'inventory.img'), bytes);
       refusal(path, { code: 'INVALID_IMAGE', file: 'inventory.img' });
@@ -219,9 +228,10 @@ describe('files that the system refuses to read', () => {
 
   it('are STORAGE errors while pages are read too', () => {
     const path = made();
-    const directory = openImageDirectory(path, { files: failing('open', 'pages-1.img', 'EIO') });
-    const entry = directory.entries.find(({ space }) => space !== undefined);
-    expect(failure(() => entry?.open())).toMatchObject({
+    const files = failing('open', 'pages-1.img', 'EIO');
+    const directory = openImageDirectory(path, { files });
+    const source = entryNamed(directory, 'pages-1.img').source as ContentSource;
+    expect(failure(() => openContent(source, files))).toMatchObject({
       code: 'STORAGE',
       file: join(path, 'pages-1.img'),
     });

@@ -22,9 +22,14 @@ import {
   TYPE_MAGICS,
 } from '../../src/criu/index.ts';
 import {
+  type ContentReader,
   type ImageDirectory,
   type ImageEntry,
+  openContent,
   openImageDirectory,
+  type ParentSnapshot,
+  parentSpace,
+  type ParentSpace,
 } from '../../src/images/index.ts';
 
 /** Pages of a made space. */
@@ -56,13 +61,22 @@ export interface MadeDirectory {
   readonly imageVersion?: number;
   /** Target of the `parent` link. */
   readonly parent?: string;
+  /** CRIU's id of the dump; none by default. */
+  readonly runId?: string;
+  /** Uptime at the dump; none by default. */
+  readonly uptimeUs?: bigint;
 }
 
 /** Makes an image directory at `path`, which must be new or empty, and returns `path`. */
 export function makeImageDirectory(path: string, made: MadeDirectory): string {
   const { spaces = [], pageBytes = 4096, generation = 'count-in-field-5' } = made;
   mkdirSync(path, { recursive: true });
-  const inventory = { img_version: made.imageVersion ?? 2, fdinfo_per_id: true };
+  const inventory = {
+    img_version: made.imageVersion ?? 2,
+    fdinfo_per_id: true,
+    ...(made.uptimeUs === undefined ? {} : { dump_uptime: made.uptimeUs }),
+    ...(made.runId === undefined ? {} : { dump_criu_run_id: Buffer.from(made.runId) }),
+  };
   writeFileSync(join(path, 'inventory.img'), madeInventory(inventory));
   for (const { name, pagesId, runs } of spaces) {
     writeFileSync(join(path, `${name}.img`), encodePagemap(madePagemap(pagesId, runs, generation)));
@@ -239,10 +253,16 @@ export function entryNamed(directory: ImageDirectory, name: string): ImageEntry 
   return entry;
 }
 
+/** Opens an entry that is a file. */
+export function openEntry(entry: ImageEntry | undefined): ContentReader {
+  if (entry?.source === undefined) throw new Error('no such file');
+  return openContent(entry.source);
+}
+
 /** The whole content of an entry, read in slices. */
 export function readEntry(entry: ImageEntry, sliceBytes = 1_048_576): Uint8Array {
   const bytes = new Uint8Array(entry.sizeBytes);
-  const reader = entry.open();
+  const reader = openEntry(entry);
   for (let position = 0; position < bytes.length; position += sliceBytes) {
     reader.read(bytes.subarray(position, position + sliceBytes), position);
   }
@@ -262,3 +282,50 @@ export function filesOf(directory: ImageDirectory): Map<string, Uint8Array> {
 export function textOf(name: Uint8Array): string {
   return new TextDecoder().decode(name);
 }
+
+/** What a store would know of a directory that it captured, for the next dump on top of it. */
+export function parentOf(directory: ImageDirectory): ParentSnapshot {
+  const { criuRunId, dumpUptimeUs, pageBytes } = directory;
+  const spaces = directory.spaces.map(({ name }): [string, ParentSpace] => {
+    const pagemap = decodePagemap(readEntry(entryNamed(directory, `${name}.img`)), { pageBytes });
+    return [name, parentSpace(pagemap, pageBytes)];
+  });
+  return { criuRunId, dumpUptimeUs, pageBytes, spaces: new Map(spaces) };
+}
+
+/** The flat files of a directory, with inherited pages from the flat files of its parent. */
+export function flatFilesOf(
+  directory: ImageDirectory,
+  parent: ReadonlyMap<string, Uint8Array> = new Map<string, Uint8Array>(),
+): Map<string, Uint8Array> {
+  const flat = new Map<string, Uint8Array>();
+  for (const entry of directory.entries) {
+    if (entry.kind === 'directory') continue;
+    const bytes = entry.inherited === undefined ? readEntry(entry) : readAround(entry, parent);
+    flat.set(textOf(entry.name), bytes);
+    // The pages of a space have the same name in all dumps, their file has not.
+    if (entry.space !== undefined) flat.set(`pages of ${entry.space.name}`, bytes);
+  }
+  return flat;
+}
+
+/** Reads what is not inherited, and takes what is from the parent. */
+function readAround(entry: ImageEntry, parent: ReadonlyMap<string, Uint8Array>): Uint8Array {
+  const bytes = new Uint8Array(entry.sizeBytes);
+  const pagesOfParent = parent.get(`pages of ${entry.space?.name ?? ''}`);
+  const { start, length, parentPage } = entry.inherited ?? noPages;
+  const reader = openEntry(entry);
+  let done = 0;
+  for (let run = 0; run <= start.length; run++) {
+    const begin = run === start.length ? bytes.length : (start[run] ?? 0) * 4096;
+    reader.read(bytes.subarray(done, begin), done);
+    const from = (parentPage[run] ?? 0) * 4096;
+    const count = (length[run] ?? 0) * 4096;
+    if (count > 0) bytes.set(pagesOfParent?.subarray(from, from + count) ?? [], begin);
+    done = begin + count;
+  }
+  reader.close();
+  return bytes;
+}
+
+const noPages = { start: [], length: [], parentPage: [] };
