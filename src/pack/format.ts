@@ -8,14 +8,20 @@
  */
 import { DIGEST_BYTES, sha256, startSha256 } from '#digest';
 import { sameBytes } from '../bytes/hex.ts';
+import { PAGE_BYTES } from '../bytes/page.ts';
 import { ByteReader } from '../bytes/reader.ts';
+import { FIRST_DELTA_SLOT } from '../bytes/slot.ts';
 import { ByteWriter } from '../bytes/writer.ts';
 import { StoreError } from '../errors.ts';
 
 /** Pages of a frame. */
 export const FRAME_PAGES = 64;
+/** Bytes of the pages of a frame. */
+export const FRAME_BYTES: number = FRAME_PAGES * PAGE_BYTES;
 /** Frames that one frame table lists at most. */
 export const TABLE_FRAMES = 4096;
+/** The frame of the first delta slot. */
+export const FIRST_DELTA_FRAME: number = FIRST_DELTA_SLOT / FRAME_PAGES;
 /** Bytes that a block may decode to at most: the bound of every allocation. */
 export const MAX_BLOCK_RAW_BYTES: number = 64 * 1024 * 1024;
 /** Bytes of a segment's identity. */
@@ -38,6 +44,7 @@ const TRAILER_MAGIC = new TextEncoder().encode('criutlpe');
 export const BLOCK = {
   frame: 1,
   digests: 2,
+  deltaFrame: 3,
   frameTable: 4,
   manifest: 5,
   tombstones: 6,
@@ -48,7 +55,7 @@ export const BLOCK = {
 export const CODEC = { none: 0, zstd: 1 } as const;
 
 /** Kinds of frames. */
-export const FRAME_KIND = { full: 1 } as const;
+export const FRAME_KIND = { full: 1, delta: 2 } as const;
 
 /** A block's header, decoded. */
 export interface BlockHeader {

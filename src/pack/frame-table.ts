@@ -8,7 +8,13 @@ import { ByteReader } from '../bytes/reader.ts';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import { ByteWriter } from '../bytes/writer.ts';
 import { StoreError } from '../errors.ts';
-import { FRAME_ENTRY_BYTES, FRAME_KIND, FRAME_PAGES, TABLE_FRAMES } from './format.ts';
+import {
+  FIRST_DELTA_FRAME,
+  FRAME_ENTRY_BYTES,
+  FRAME_KIND,
+  FRAME_PAGES,
+  TABLE_FRAMES,
+} from './format.ts';
 
 /** One line of the table. */
 export interface FrameEntry {
@@ -20,7 +26,7 @@ export interface FrameEntry {
   /** Where the frame's block starts in the pack, and its length with the block header. */
   readonly offset: number;
   readonly blockBytes: number;
-  /** Where the digest of the frame's first page is in the pack. */
+  /** Where the digest of the frame's first page is in the pack; 0 for delta pages, without any. */
   readonly digestsOffset: number;
 }
 
@@ -66,7 +72,7 @@ export class FrameTable {
       if ((this.#frames[middle] as number) < frame) low = middle + 1;
       else high = middle;
     }
-    return this.#frames[low] === frame && this.#holds(low, slot) ? low : -1;
+    return this.#frames[low] === frame && this.holds(low, slot) ? low : -1;
   }
 
   /** The place of a slot among the pages of its frame, which must be at `index`. */
@@ -83,11 +89,12 @@ export class FrameTable {
     const end = ((this.#frames[index] as number) + 1) * FRAME_PAGES;
     const most = Math.min(limit, end - slot);
     let count = 1;
-    while (count < most && this.#holds(index, slot + count)) count += 1;
+    while (count < most && this.holds(index, slot + count)) count += 1;
     return count;
   }
 
-  #holds(index: number, slot: number): boolean {
+  /** Whether a slot is in the frame at `index`, which must be the frame of that number. */
+  holds(index: number, slot: number): boolean {
     const bit = slot % FRAME_PAGES;
     const word = bit < 32 ? this.#slotsLow[index] : this.#slotsHigh[index];
     return (((word as number) >>> (bit & 31)) & 1) === 1;
@@ -103,7 +110,7 @@ export class FrameTable {
     const first = (this.#frames[index] as number) * FRAME_PAGES;
     const slots: number[] = [];
     for (let slot = first; slot < first + FRAME_PAGES; slot++) {
-      if (this.#holds(index, slot)) slots.push(slot);
+      if (this.holds(index, slot)) slots.push(slot);
     }
     return slots;
   }
@@ -118,6 +125,11 @@ export class FrameTable {
       blockBytes: this.#blockBytes[index] as number,
       digestsOffset: this.#digestsOffsets[index] as number,
     };
+  }
+
+  /** Whether the frame at `index` holds delta pages. */
+  isDelta(index: number): boolean {
+    return (this.#frames[index] as number) >= FIRST_DELTA_FRAME;
   }
 
   /** The length of a slot's page. */
@@ -135,7 +147,7 @@ export function countBits(word: number): number {
 
 /** The word whose lowest `count` bits are set; `count` is below 32. */
 export function lowBits(count: number): number {
-  return (2 ** count - 1) | 0;
+  return (1 << count) - 1;
 }
 
 /** The table's bytes. */
@@ -148,7 +160,7 @@ export function encodeFrameTable(
   writer.u32(shortPages.length);
   for (const entry of entries) {
     writer.u32(entry.frame);
-    writer.u32(FRAME_KIND.full);
+    writer.u32(kindOf(entry.frame));
     writer.u32(entry.slotsLow);
     writer.u32(entry.slotsHigh);
     writer.u64(entry.offset);
@@ -185,7 +197,7 @@ export function decodeFrameTable(bytes: Uint8Array, file: string, offset: number
 function decodeEntry(reader: ByteReader, file: string, tableOffset: number): FrameEntry {
   const frame = reader.u32();
   const kind = reader.u32();
-  if (kind !== FRAME_KIND.full) {
+  if (kind !== kindOf(frame)) {
     const message = `frame of unknown kind ${kind}`;
     throw new StoreError('UNSUPPORTED_VERSION', message, { file, offset: tableOffset });
   }
@@ -195,6 +207,10 @@ function decodeEntry(reader: ByteReader, file: string, tableOffset: number): Fra
   const blockBytes = reader.u32();
   if (reader.u32() !== 0) throw reader.fail('reserved bytes are not zero');
   return { frame, slotsLow, slotsHigh, offset, blockBytes, digestsOffset: reader.u64() };
+}
+
+function kindOf(frame: number): number {
+  return frame < FIRST_DELTA_FRAME ? FRAME_KIND.full : FRAME_KIND.delta;
 }
 
 function decodeShortPage(reader: ByteReader): ShortPage {

@@ -8,9 +8,12 @@
 export interface LostFrame {
   /** Path of the pack. */
   readonly file: string;
-  /** Where the frame's block starts. */
+  /** Where the frame's block starts; WHOLE_PACK when the pack's own tables are lost. */
   readonly offset: number;
 }
+
+/** The offset that stands for all frames of a pack: no block starts there. */
+export const WHOLE_PACK = 0;
 
 /** The damaged frames of a store, as far as they are known. */
 export class LostFrames {
@@ -39,6 +42,18 @@ export class LostFrames {
     const known = this.#offsets.get(file);
     if (known === undefined) this.#offsets.set(file, new Set([offset]));
     else known.add(offset);
+  }
+
+  /** Whether none is known. */
+  get isEmpty(): boolean {
+    return this.#offsets.size === 0;
+  }
+
+  /** All of them. */
+  all(): LostFrame[] {
+    return [...this.#offsets].flatMap(([file, offsets]) =>
+      [...offsets].map((offset) => ({ file, offset })),
+    );
   }
 
   /** The frames that have not been recorded yet; they count as recorded from here on. */

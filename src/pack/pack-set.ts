@@ -3,11 +3,11 @@
  * packs used most recently; descriptors come from a bounded pool.
  */
 import type { Zstd } from '../bytes/zstd.ts';
-import { storageError, StoreError } from '../errors.ts';
+import { isDamage, storageError, StoreError } from '../errors.ts';
 import { DescriptorPool } from '../files/descriptor-pool.ts';
 import type { Files } from '../files/files.ts';
 import { isMissing, readUpTo } from '../files/transfer.ts';
-import type { LostFrames } from './lost-frames.ts';
+import { type LostFrames, WHOLE_PACK } from './lost-frames.ts';
 import { newPackSharing, PackReader, type Source } from './reader.ts';
 
 /** Packs whose footers and tables stay in memory: 128 KiB for a capture of 1 GiB of new pages. */
@@ -41,11 +41,20 @@ export class PackSet {
       return known;
     }
     if (this.#readers.size >= MAX_READERS) this.#forgetOldest();
-    const file = this.#pathOf(name);
-    const source = fileSource(this.#files, this.#descriptors, file);
-    const reader = new PackReader(source, this.#zstd, this.#shared);
+    const reader = this.#open(this.#pathOf(name));
     this.#readers.set(name, reader);
     return reader;
+  }
+
+  /** A pack that cannot be opened is lost with all of its frames. */
+  #open(file: string): PackReader {
+    try {
+      const source = fileSource(this.#files, this.#descriptors, file);
+      return new PackReader(source, this.#zstd, this.#shared);
+    } catch (error) {
+      if (isDamage(error)) this.lostFrames.report({ file, offset: WHOLE_PACK });
+      throw error;
+    }
   }
 
   #forgetOldest(): void {

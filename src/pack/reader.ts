@@ -23,13 +23,15 @@ import {
   CODEC,
   decodeBlock,
   decodeTrailer,
+  FRAME_BYTES,
   FRAME_PAGES,
   MAX_BLOCK_RAW_BYTES,
   PACK_HEADER_BYTES,
   TRAILER_BYTES,
 } from './format.ts';
+import { decodeDeltaFrame, type DeltaFrame } from './delta-frame.ts';
 import { decodeFrameTable, type FrameTable } from './frame-table.ts';
-import { LostFrames } from './lost-frames.ts';
+import { LostFrames, WHOLE_PACK } from './lost-frames.ts';
 
 /** Where a pack's bytes come from. */
 export interface Source {
@@ -53,7 +55,7 @@ export interface PackSharing {
   readonly lostFrames: LostFrames;
 }
 
-const SCRATCH_BYTES = BLOCK_HEADER_BYTES + FRAME_PAGES * PAGE_BYTES;
+const SCRATCH_BYTES = BLOCK_HEADER_BYTES + FRAME_BYTES;
 
 /** What readers share, new. */
 export function newPackSharing(): PackSharing {
@@ -119,6 +121,7 @@ export class PackReader {
   /** All frame tables of a segment, in the order of their frames. */
   frameTables(segment: number): FrameTable[] {
     const places = this.#tablePlaces.filter((place) => place.segment === segment);
+    places.sort((a, b) => a.firstFrame - b.firstFrame);
     return places.map((place) => this.#table(place));
   }
 
@@ -137,12 +140,19 @@ export class PackReader {
 
   #table(place: FrameTablePlace): FrameTable {
     let table = this.#tables.get(place);
-    if (table === undefined) {
-      const raw = this.#readBlock(place, BLOCK.frameTable);
-      table = decodeFrameTable(raw, this.#source.file, place.offset);
-      this.#tables.set(place, table);
-    }
+    if (table === undefined) this.#tables.set(place, (table = this.#readTable(place)));
     return table;
+  }
+
+  #readTable(place: FrameTablePlace): FrameTable {
+    try {
+      const raw = this.#readBlock(place, BLOCK.frameTable);
+      return decodeFrameTable(raw, this.#source.file, place.offset);
+    } catch (error) {
+      const { file } = this.#source;
+      if (isDamage(error)) this.#shared.lostFrames.report({ file, offset: WHOLE_PACK });
+      throw error;
+    }
   }
 
   /** Decodes the frame at `index` into `target` (256 KiB) and returns its pages. */
@@ -159,6 +169,20 @@ export class PackReader {
     return pages;
   }
 
+  /** Decodes the frame of delta pages at `index`. */
+  readDeltaFrame(table: FrameTable, index: number): DeltaFrame {
+    const { offset, blockBytes } = table.entryAt(index);
+    try {
+      const raw = this.#readBlock({ offset, blockBytes }, BLOCK.deltaFrame, FRAME_BYTES);
+      const frame = decodeDeltaFrame(raw, this.file, offset);
+      if (frame.pages !== table.pagesAt(index)) throw this.corrupt('frame of other pages', offset);
+      return frame;
+    } catch (error) {
+      if (isDamage(error)) this.reportLost(table, index);
+      throw error;
+    }
+  }
+
   /** Says that the frame at `index` does not hold what was written. */
   reportLost(table: FrameTable, index: number): void {
     this.#shared.lostFrames.report({ file: this.file, offset: table.entryAt(index).offset });
@@ -173,7 +197,7 @@ export class PackReader {
     const place = this.find(segment, slot);
     if (place === undefined) return false;
     const { table, index } = place;
-    if (this.#isLost(table, index)) return false;
+    if (table.isDelta(index) || this.isLost(table, index)) return false;
     // Neighbours are asked for one after the other: one read for a frame instead of one for a
     // page took 300 ms off a capture of 12 redis dumps (2.5 s).
     if (this.#digestsTable !== table || this.#digestsIndex !== index) {
@@ -188,7 +212,8 @@ export class PackReader {
     return true;
   }
 
-  #isLost(table: FrameTable, index: number): boolean {
+  /** Whether the frame at `index` is known to be damaged. */
+  isLost(table: FrameTable, index: number): boolean {
     const { lostFrames } = this.#shared;
     return lostFrames.mayHave(this.file) && lostFrames.has(this.file, table.entryAt(index).offset);
   }

@@ -13,10 +13,17 @@ import {
 
 const words = fc.oneof(fc.nat(0xffffffff), fc.constantFrom(0, 1, 0x80000000, 0xffffffff));
 
+/** Of full pages, of delta pages, and near the border between them. */
+const frameNumbers = fc.oneof(
+  fc.nat(20),
+  fc.integer({ min: 2 ** 25 - 3, max: 2 ** 25 + 3 }),
+  fc.nat(2 ** 26 - 1),
+);
+
 const frameEntries: fc.Arbitrary<FrameEntry[]> = fc
   .uniqueArray(
     fc.record({
-      frame: fc.oneof(fc.nat(20), fc.nat(2 ** 26 - 1)),
+      frame: frameNumbers,
       slotsLow: words,
       slotsHigh: words,
       offset: fc.maxSafeNat(),
@@ -84,6 +91,7 @@ describe('a frame table', () => {
           const slots = slotsOf(entry);
           expect(table.slotsAt(index)).toEqual(slots);
           expect(table.pagesAt(index)).toBe(slots.length);
+          expect(table.isDelta(index)).toBe(entry.frame >= 2 ** 25);
           const first = entry.frame * 64;
           for (let slot = first; slot < first + 64; slot++) {
             const rank = slots.indexOf(slot);
@@ -173,7 +181,21 @@ describe('decodeFrameTable', () => {
     );
   });
 
-  it('refuses a kind of frame that it does not know', () => {
-    expect(() => decode(changed(8 + 4, 2))).toThrow(/frame of unknown kind 2/);
+  it('refuses a kind that does not go with the number of the frame', () => {
+    const kinds = [
+      [0, 2],
+      [0, 3],
+      [2 ** 25 - 1, 2],
+      [2 ** 25, 1],
+      [2 ** 25, 0],
+    ] as const;
+    for (const [frame, kind] of kinds) {
+      const bytes = encodeFrameTable([{ frame, ...line }], []);
+      const right = bytes[8 + 4];
+      bytes[8 + 4] = kind;
+      expect(() => decode(bytes)).toThrow(new RegExp(`frame of unknown kind ${kind}`));
+      bytes[8 + 4] = right as number;
+      expect(decode(bytes).isDelta(0)).toBe(right === 2);
+    }
   });
 });

@@ -5,11 +5,13 @@ import { describe, expect, it } from 'vitest';
 import { StoreError } from '../../src/errors.ts';
 import type { FooterEntry } from '../../src/pack/footer.ts';
 import { BLOCK, BLOCK_HEADER_BYTES, MAX_BLOCK_RAW_BYTES } from '../../src/pack/format.ts';
-import { encodeFrameTable } from '../../src/pack/frame-table.ts';
+import { encodeFrameTable, type FrameTable } from '../../src/pack/frame-table.ts';
 import { PackReader } from '../../src/pack/reader.ts';
+import { changedPage } from '../support/made-deltas.ts';
 import {
   identityOf,
   joinPack,
+  type MadeDelta,
   makeBlock,
   makePack,
   numberedPage,
@@ -19,13 +21,30 @@ import {
   zstd,
 } from '../support/made-packs.ts';
 
-const pages = [
+const pages: Uint8Array[][] = [
   Array.from({ length: 66 }, (_, i) => numberedPage(i, i === 65 ? 99 : 4096)),
   [numberedPage(1000), numberedPage(1001, 1)],
 ];
 const manifest = Uint8Array.from({ length: 300 }, (_, i) => (i * i) & 0xff);
+/** Deltas upon the pages of the first segment, upon another of them, and upon another pack's. */
+const deltas: MadeDelta[] = [
+  { page: changedPage(pages[0]![3]!, 3), base: pages[0]![3]!, slot: 3 },
+  { page: changedPage(pages[0]![65]!, 4), base: pages[0]![65]!, slot: 65 },
+  { page: pages[0]![3]!, base: changedPage(pages[0]![3]!, 3), slot: 2 ** 31, depth: 2 },
+  {
+    page: pages[1]![0]!,
+    base: numberedPage(5),
+    slot: 2 ** 31 + 9,
+    depth: 7,
+    segment: identityOf(9),
+  },
+];
 const made = makePack({
-  segments: pages.map((list, i) => ({ identity: identityOf(i + 1), pages: list })),
+  segments: pages.map((list, i) => ({
+    identity: identityOf(i + 1),
+    pages: list,
+    deltas: i === 0 ? deltas : [],
+  })),
   manifests: [manifest, new Uint8Array(0)],
 });
 const good = openBytes(made.bytes);
@@ -38,11 +57,16 @@ const regions: [string, number, number][] = [
   ['version', 8, 10],
   ['zeros of the header', 10, 16],
 ];
-const frames = pages.flatMap((_, segment) => {
-  const [table] = good.frameTables(segment);
-  return Array.from({ length: table?.length ?? 0 }, (_entry, i) => table?.entryAt(i));
+// Local number 1 is the segment of another pack, 2 the second one of this.
+const frames = good.footer.references.flatMap((_, segment) => {
+  const tables = good.frameTables(segment);
+  return tables.flatMap((table) =>
+    Array.from({ length: table.length }, (_entry, i) => table.entryAt(i)),
+  );
 });
-for (const frame of frames) addBlock('frame', frame?.offset ?? 0, frame?.blockBytes ?? 0);
+for (const { frame, offset, blockBytes } of frames) {
+  addBlock(frame < 2 ** 25 ? 'frame' : 'delta frame', offset, blockBytes);
+}
 for (const { type, offset, blockBytes } of good.footer.entries) addBlock(type, offset, blockBytes);
 const lastBlock = Math.max(...regions.map(([, , end]) => end));
 addBlock('footer', lastBlock, made.bytes.length - 32 - lastBlock);
@@ -82,6 +106,8 @@ function errorOf(bytes: Uint8Array): StoreError {
 
 describe('a damaged pack', () => {
   it('is made of regions that leave nothing out', () => {
+    expect(regions.map(([name]) => name)).toContain('delta frame body');
+    expect(content.filter((line) => line.startsWith('slot 2147483'))).toHaveLength(deltas.length);
     let end = 0;
     for (const [name, start, next] of regions) {
       expect(start, name).toBe(end);
@@ -128,7 +154,8 @@ describe('a damaged pack', () => {
 
   it('is found with a block in the place of another', () => {
     const blocks = good.footer.entries.filter(({ type }) => type === 'frameTable');
-    const [first, second] = blocks as [FooterEntry, FooterEntry];
+    // Of the first segment's full pages, and of the second segment's.
+    const [first, , second] = blocks as [FooterEntry, FooterEntry, FooterEntry];
     const bytes = damage((copy) =>
       copy.copyWithin(first.offset, second.offset, second.offset + second.blockBytes),
     );
@@ -181,8 +208,31 @@ describe('hasDigest', () => {
       expect(good.hasDigest(0, slot, buffer, 9)).toBe(true);
       expect(good.hasDigest(0, (slot + 1) % list.length, buffer, 9)).toBe(false);
       expect(good.hasDigest(1, 0, buffer, 9)).toBe(false);
+      expect(good.hasDigest(2, 0, buffer, 9)).toBe(false);
     }
     expect(good.hasDigest(5, 0, buffer, 9)).toBe(false);
+  });
+});
+
+describe('readDeltaFrame', () => {
+  const table = good.frameTables(0)[1]!;
+
+  it('reports a frame that is damaged as lost, and no other', () => {
+    const { offset } = table.entryAt(0);
+    const pack = openBytes(damage((bytes) => (bytes[offset + 30]! ^= 1)));
+    const [full, delta] = pack.frameTables(0) as [FrameTable, FrameTable];
+    expect(() => pack.readDeltaFrame(delta, 0)).toThrow(/damaged block/);
+    expect(pack.isLost(delta, 0)).toBe(true);
+    expect(pack.isLost(full, 0)).toBe(false);
+    expect(good.isLost(table, 0)).toBe(false);
+  });
+
+  it('does not take a full frame for one of deltas, or the other way round', () => {
+    const [full, delta] = good.frameTables(0) as [FrameTable, FrameTable];
+    const target = new Uint8Array(64 * 4096);
+    const pack = openBytes(made.bytes);
+    expect(() => pack.readDeltaFrame(full, 0)).toThrow(/block of type 1, not 3/);
+    expect(() => pack.readFrame(delta, 0, target)).toThrow(/block of type 3, not 1/);
   });
 });
 
@@ -268,6 +318,19 @@ describe('lengths that were made up, with right checksums', () => {
       pack.readFrame(pack.frameTables(0)[0]!, 0, new Uint8Array(64 * 4096));
     };
   };
+  const deltaFrame = (block: Uint8Array, slotsLow: number): (() => void) => {
+    const entry = { ...line, frame: 2 ** 25, slotsLow, blockBytes: block.length, digestsOffset: 0 };
+    const tableBlock = makeBlock(BLOCK.frameTable, encodeFrameTable([entry], []));
+    const place = { offset: 16 + block.length, blockBytes: tableBlock.length, segment: 0 };
+    const range = { firstFrame: 2 ** 25, lastFrame: 2 ** 25 };
+    const entries = [{ type: 'frameTable', ...place, ...range } as const];
+    const bytes = joinPack([block, tableBlock], { references: [identityOf(1)], entries });
+    const pack = openBytes(bytes);
+    return () => void pack.readDeltaFrame(pack.frameTables(0)[0]!, 0);
+  };
+  const zipped = { codec: 1, rawBytes: 256 * 1024 + 1 };
+  const endless = makeBlock(BLOCK.deltaFrame, Uint8Array.of(1), zipped);
+  const noDeltas = makeBlock(BLOCK.deltaFrame, new Uint8Array(6));
   const huge = makeBlock(BLOCK.frameTable, Uint8Array.of(1), { codec: 1, rawBytes: 2 ** 32 - 1 });
   const opening = (bytes: Uint8Array) => () => openBytes(bytes).frameTables(0);
 
@@ -281,6 +344,8 @@ describe('lengths that were made up, with right checksums', () => {
     ['a frame beyond the end', frame({ offset: 2 ** 52 }), /too short/],
     ['digests beyond the end', frame({ digestsOffset: 2 ** 52 }), /too short/],
     ['a frame that is another block', frame({ blockBytes: 72 }), /block of type 4, not 1/],
+    ['deltas longer than a frame', deltaFrame(endless, 1), /block is too long/],
+    ['deltas of other pages', deltaFrame(noDeltas, 1), /frame of other pages/],
     ['a footer that is too long', opening(joinPack([], new Uint8Array(0))), /expected, 0 left/],
   ])('are refused at once: %s', (_, action, message) => {
     const before = process.memoryUsage().arrayBuffers;

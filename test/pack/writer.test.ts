@@ -4,15 +4,22 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../src/bytes/hex.ts';
 import { PAGE_BYTES } from '../../src/bytes/page.ts';
+import { BlockEncoder } from '../../src/pack/block.ts';
+import { applyDelta } from '../../src/pack/delta-frame.ts';
 import { FRAME_PAGES } from '../../src/pack/format.ts';
+import { DeltaFrames, type RawFrame } from '../../src/pack/frame-builder.ts';
+import type { FrameTable } from '../../src/pack/frame-table.ts';
 import type { PackReader } from '../../src/pack/reader.ts';
+import { changedPage, recordOf, viewOf } from '../support/made-deltas.ts';
 import {
   identityOf,
   makePack,
   numberedPage,
   openBytes,
   readOut,
+  SegmentFiller,
   writePack,
+  zstd,
 } from '../support/made-packs.ts';
 
 /** The page in a slot, found the way a restore finds it. */
@@ -30,6 +37,7 @@ function pageIn(pack: PackReader, segment: number, slot: number): Uint8Array | u
 
 const pageLengths = fc.array(fc.oneof(fc.constant(PAGE_BYTES), fc.constantFrom(1, 100, 4095)), {
   maxLength: 140,
+  size: 'max',
 });
 
 describe('PackWriter', () => {
@@ -83,13 +91,13 @@ describe('PackWriter', () => {
     const page = numberedPage(0);
     // The writer believes the digests that it is given: a counter is quicker than SHA-256.
     const { bytes } = writePack((writer) => {
-      writer.beginSegment(identityOf(1));
+      const filler = new SegmentFiller(writer, identityOf(1));
       for (let slot = 0; slot < count; slot++) {
         view.setUint32(0, slot + 1, true);
         page.set(digests.subarray(0, 4));
-        if (writer.addPage(page, digests, 0) !== slot) throw new Error('another slot');
+        if (filler.addPage(page, digests) !== slot) throw new Error('another slot');
       }
-      writer.endSegment();
+      filler.end();
     });
     const pack = openBytes(bytes);
     const types = pack.footer.entries.map(({ type }) => type);
@@ -141,14 +149,122 @@ describe('PackWriter', () => {
     expect(readOut(openBytes(bytes))).toHaveLength(65);
   });
 
+  it('keeps deltas in frames and a table of their own, without digests', () => {
+    const pages = Array.from({ length: 70 }, (_, i) => numberedPage(i, i === 69 ? 77 : PAGE_BYTES));
+    const deltas = pages.map((base, slot) => ({ page: changedPage(base, slot), base, slot }));
+    const { bytes } = makePack({ segments: [{ identity: identityOf(1), pages, deltas }] });
+    const pack = openBytes(bytes);
+    const [full, delta] = pack.frameTables(0) as [FrameTable, FrameTable];
+    expect([full.isDelta(0), delta.isDelta(0), delta.length]).toEqual([false, true, 2]);
+    expect(delta.entryAt(1)).toMatchObject({ frame: 2 ** 25 + 1, slotsLow: 63, slotsHigh: 0 });
+    expect([0, 1].map((index) => delta.entryAt(index).digestsOffset)).toEqual([0, 0]);
+    for (const [i, { page, base }] of deltas.entries()) {
+      const slot = 2 ** 31 + i;
+      const place = pack.find(0, slot)!;
+      const frame = pack.readDeltaFrame(place.table, place.index);
+      const rank = place.table.rankOf(place.index, slot);
+      expect([frame.depth[rank], frame.baseSegment[rank], frame.baseSlot[rank]]).toEqual([1, 0, i]);
+      const target = viewOf(base).bytes;
+      applyDelta(frame, rank, target, 0);
+      expect(target).toEqual(viewOf(page).bytes);
+      expect(place.table.pageBytes(slot)).toBe(page.length);
+      expect(pack.hasDigest(0, slot, sha256(page), 0)).toBe(false);
+      // Where digests would be, were an offset of 0 one.
+      expect(pack.hasDigest(0, slot, bytes, (i % 64) * 32)).toBe(false);
+    }
+    expect(pack.find(0, 2 ** 31 + 70)).toBeUndefined();
+  });
+
+  it.each([
+    [4096 * 64, 1],
+    [4096 * 64 + 1, 2],
+  ])('keeps %d deltas in %d frame tables', (count, tables) => {
+    const base = numberedPage(1);
+    const record = recordOf(changedPage(base, 1), base, { segment: 0, slot: 0, depth: 1 });
+    const frames = new DeltaFrames();
+    const encoder = new BlockEncoder(zstd);
+    const { bytes } = writePack((writer) => {
+      writer.beginSegment(identityOf(1));
+      const write = (frame: RawFrame) =>
+        writer.addFrame(frame, encoder.encode(frame.type, frame.raw, 1));
+      for (let i = 0; i < count; i++) {
+        // The base tells which one it is.
+        const slot = frames.add({ ...record, slot: i }, 0, i === count - 1 ? 5 : PAGE_BYTES);
+        if (slot !== 2 ** 31 + i) throw new Error('another slot');
+        if (frames.isFull) write(frames.take()!);
+      }
+      const last = frames.take();
+      if (last !== undefined) write(last);
+      writer.endSegment();
+    });
+    const pack = openBytes(bytes);
+    expect(pack.frameTables(0)).toHaveLength(tables);
+    expect(pack.footer.entries.some(({ type }) => type === 'digests')).toBe(false);
+    let [slot, wrong] = [0, 0];
+    for (const table of pack.frameTables(0)) {
+      for (let index = 0; index < table.length; index++) {
+        const { baseSlot } = pack.readDeltaFrame(table, index);
+        for (const one of baseSlot) wrong += one === slot++ ? 0 : 1;
+      }
+    }
+    expect([slot, wrong]).toEqual([count, 0]);
+    const place = pack.find(0, 2 ** 31 + count - 1);
+    expect(place?.table.pageBytes(2 ** 31 + count - 1)).toBe(5);
+  });
+
+  it('takes frames of both kinds in any mixture', () => {
+    const base = numberedPage(7);
+    fc.assert(
+      fc.property(
+        fc.array(fc.boolean(), { minLength: 1, maxLength: 400, size: 'max' }),
+        (kinds) => {
+          let [fullPages, deltaPages] = [0, 0];
+          const { bytes } = writePack((writer) => {
+            const filler = new SegmentFiller(writer, identityOf(1));
+            for (const isDelta of kinds) {
+              const number = fullPages + deltaPages;
+              if (isDelta) {
+                const page = changedPage(base, number);
+                expect(filler.addDelta({ page, base, slot: 0 })).toBe(2 ** 31 + deltaPages++);
+              } else expect(filler.addPage(numberedPage(number))).toBe(fullPages++);
+            }
+            filler.end();
+          });
+          const pack = openBytes(bytes);
+          const lines = readOut(pack);
+          expect(lines).toHaveLength(1 + kinds.length);
+          const fullSlots = kinds.flatMap((isDelta, i) => (isDelta ? [] : [i]));
+          for (const [slot, number] of fullSlots.entries()) {
+            const digest = sha256(numberedPage(number));
+            expect(pack.hasDigest(0, slot, digest, 0)).toBe(true);
+            expect(lines[1 + slot]).toContain(toHex(digest));
+          }
+          expect(pack.frameTables(0)).toHaveLength(
+            (fullPages > 0 ? 1 : 0) + (deltaPages > 0 ? 1 : 0),
+          );
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it('does not end with frames that no table lists', () => {
+    const unfinished = () =>
+      writePack((writer) => {
+        const filler = new SegmentFiller(writer, identityOf(1));
+        for (let i = 0; i < 64; i++) filler.addPage(numberedPage(i));
+      });
+    expect(unfinished).toThrow(/the segment has not ended/);
+  });
+
   it('numbers segments by their first mention, and knows them again', () => {
     const { bytes } = writePack((writer) => {
       expect(writer.reference(identityOf(9))).toBe(0);
       expect(writer.reference(identityOf(8))).toBe(1);
       expect(writer.reference(identityOf(9))).toBe(0);
-      writer.beginSegment(identityOf(8));
-      writer.addPage(numberedPage(1), new Uint8Array(40).fill(3), 8);
-      writer.endSegment();
+      const filler = new SegmentFiller(writer, identityOf(8));
+      filler.addPage(numberedPage(1), new Uint8Array(32).fill(3));
+      filler.end();
     });
     const pack = openBytes(bytes);
     expect(pack.footer.references).toEqual([identityOf(9), identityOf(8)]);

@@ -1,0 +1,112 @@
+/**
+ * Where segments are: identity to number, number to pack. One table of a store, in shared memory,
+ * so that every thread that reads pages has the same one: the thread that owns the catalog adds
+ * rows, the others only read, and learn of them with their next task.
+ *
+ * 72 bytes a segment: an open-addressed hash table over rows in the order of their numbers. A full
+ * table is copied into a larger one, which readers are handed with their next task.
+ */
+import { fromHex, sameBytes, toHex } from '../bytes/hex.ts';
+import { SEGMENT_ID_BYTES } from './format.ts';
+
+const NAME_BYTES = 32;
+const ROW_BYTES = 56;
+const LOCAL_OFFSET = SEGMENT_ID_BYTES + NAME_BYTES;
+const PRESENT_OFFSET = LOCAL_OFFSET + 4;
+const FIRST_CAPACITY = 64;
+/** Places of the hash table for each row. */
+const LOAD = 4;
+
+/** Identities, numbers and packs of segments. */
+export class SegmentTable {
+  /** The shared memory of the table; replaced when it grows. */
+  buffer: SharedArrayBuffer;
+  #capacity: number;
+  #rows: Uint8Array;
+  #view: DataView;
+  #places: Int32Array;
+
+  /** @param buffer of another thread's table; a new one unless given. */
+  constructor(buffer: SharedArrayBuffer = bufferFor(FIRST_CAPACITY)) {
+    this.buffer = buffer;
+    this.#capacity = buffer.byteLength / (ROW_BYTES + LOAD * 4);
+    this.#rows = new Uint8Array(buffer, 0, this.#capacity * ROW_BYTES);
+    this.#view = new DataView(buffer);
+    this.#places = new Int32Array(buffer, this.#capacity * ROW_BYTES);
+  }
+
+  /** Adds a segment; `number` is the catalog's, from 1 and nearly without gaps. */
+  add(number: number, identity: Uint8Array, packName: string, local: number): void {
+    while (number >= this.#capacity) this.#grow();
+    const row = number * ROW_BYTES;
+    this.#rows.set(identity, row);
+    this.#rows.set(fromHex(packName) as Uint8Array, row + SEGMENT_ID_BYTES);
+    this.#view.setUint32(row + LOCAL_OFFSET, local, true);
+    this.#view.setUint32(row + PRESENT_OFFSET, 1, true);
+    this.#insert(number);
+  }
+
+  #grow(): void {
+    const larger = new SegmentTable(bufferFor(this.#capacity * 2));
+    larger.#rows.set(this.#rows);
+    for (let number = 1; number < this.#capacity; number++) {
+      if (this.has(number)) larger.#insert(number);
+    }
+    this.buffer = larger.buffer;
+    this.#capacity = larger.#capacity;
+    this.#rows = larger.#rows;
+    this.#view = larger.#view;
+    this.#places = larger.#places;
+  }
+
+  #insert(number: number): void {
+    let place = this.#firstPlace(this.identity(number));
+    while (this.#places[place] !== 0 && this.#places[place] !== number) {
+      place = (place + 1) % this.#places.length;
+    }
+    this.#places[place] = number;
+  }
+
+  /** Identities are random: their first bytes are a hash. */
+  #firstPlace(identity: Uint8Array): number {
+    const [a = 0, b = 0, c = 0, d = 0] = identity;
+    return (((a << 24) | (b << 16) | (c << 8) | d) >>> 0) % this.#places.length;
+  }
+
+  /** Whether there is a segment of this number. */
+  has(number: number): boolean {
+    if (number < 1 || number >= this.#capacity) return false;
+    return this.#view.getUint32(number * ROW_BYTES + PRESENT_OFFSET, true) === 1;
+  }
+
+  /** The number of the segment with this identity; 0 when it is not known. */
+  find(identity: Uint8Array): number {
+    let place = this.#firstPlace(identity);
+    for (;;) {
+      const number = this.#places[place] as number;
+      if (number === 0 || sameBytes(this.identity(number), identity)) return number;
+      place = (place + 1) % this.#places.length;
+    }
+  }
+
+  /** The identity of a segment. */
+  identity(number: number): Uint8Array {
+    const row = number * ROW_BYTES;
+    return this.#rows.subarray(row, row + SEGMENT_ID_BYTES);
+  }
+
+  /** The name of the pack that a segment is in. */
+  packName(number: number): string {
+    const name = number * ROW_BYTES + SEGMENT_ID_BYTES;
+    return toHex(this.#rows.subarray(name, name + NAME_BYTES));
+  }
+
+  /** The local number of a segment in its pack. */
+  local(number: number): number {
+    return this.#view.getUint32(number * ROW_BYTES + LOCAL_OFFSET, true);
+  }
+}
+
+function bufferFor(capacity: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(capacity * (ROW_BYTES + LOAD * 4));
+}
