@@ -31,6 +31,8 @@ export interface Content {
   readonly leaves: Uint8Array;
   /** See recipe.ts. */
   readonly recipe: Uint8Array;
+  /** Which entry of the base's manifest the recipe differs from; undefined for a whole recipe. */
+  readonly baseEntry?: number | undefined;
   /** For the pages of a memory space: where they lie. */
   readonly addresses?: AddressMap | undefined;
 }
@@ -49,6 +51,13 @@ export interface ManifestEntry {
 export interface ParentReference {
   readonly id: Uint8Array;
   readonly digest: Uint8Array;
+}
+
+/** The snapshot whose recipes this one's are differences to. */
+export interface RecipeBase {
+  readonly id: Uint8Array;
+  /** Manifests to be read before this one, its own base's included. */
+  readonly depth: number;
 }
 
 /** All of a snapshot but its pages. */
@@ -71,6 +80,8 @@ export interface Manifest {
   readonly dumpPageBytes: number;
   /** Permission bits of the image directory itself. */
   readonly directoryMode: number;
+  /** Undefined when all recipes are whole. */
+  readonly base: RecipeBase | undefined;
   /** Identities of the segments that recipes refer to, by local number. */
   readonly segments: readonly Uint8Array[];
   /** Pages that this capture added to the store. */
@@ -82,6 +93,8 @@ const VERSION = 1;
 /** Bytes of a text in a manifest, at most. */
 export const MAX_TEXT_BYTES = 4096;
 const MAX_NAME_BYTES = 4096;
+/** Manifests that one manifest may differ from, one through the other. */
+export const MAX_RECIPE_DEPTH = 15;
 /** Labels a snapshot may carry. */
 export const MAX_LABELS = 1000;
 /** Pages of 4096 bytes that 64-bit addresses reach. */
@@ -93,6 +106,8 @@ const KINDS: readonly SnapshotKind[] = ['restorable', 'pre-dump'];
 export function encodeManifest(manifest: Manifest): Uint8Array {
   const writer = new ByteWriter(4096);
   encodeHead(writer, manifest);
+  writer.varint(manifest.base?.depth ?? 0);
+  if (manifest.base !== undefined) writer.raw(manifest.base.id);
   writer.varint(manifest.segments.length);
   for (const identity of manifest.segments) writer.raw(identity);
   writer.varint(manifest.newPages);
@@ -136,6 +151,7 @@ function encodeEntry(writer: ByteWriter, entry: ManifestEntry): void {
   if (content === undefined) return;
   writer.varint(content.sizeBytes);
   writer.raw(content.leaves);
+  writer.varint(content.baseEntry === undefined ? 0 : content.baseEntry + 1);
   writer.byteString(content.recipe);
   if (content.addresses !== undefined) encodeAddresses(writer, content.addresses);
 }
@@ -153,6 +169,8 @@ function encodeAddresses(writer: ByteWriter, addresses: AddressMap): void {
   }
 }
 
+type ManifestHead = Omit<Manifest, 'base' | 'segments' | 'newPages' | 'entries'>;
+
 /** @throws StoreError CORRUPT, UNSUPPORTED_VERSION. */
 export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
   const reader = new ByteReader(bytes, { code: 'CORRUPT', file });
@@ -161,17 +179,18 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
     throw new StoreError('UNSUPPORTED_VERSION', `manifest version ${version}`, { file });
   }
   const head = decodeHead(reader);
+  const base = decodeBase(reader);
   const segmentCount = reader.count(reader.remaining / 16, 'segments');
   const segments = Array.from({ length: segmentCount }, () => reader.bytes(16));
   const newPages = reader.varint();
   const entryCount = reader.count(reader.remaining, 'entries');
   const entries: ManifestEntry[] = [];
-  for (let i = 0; i < entryCount; i++) entries.push(decodeEntry(reader));
+  for (let i = 0; i < entryCount; i++) entries.push(decodeEntry(reader, base));
   reader.end();
-  return { ...head, segments, newPages, entries };
+  return { ...head, base, segments, newPages, entries };
 }
 
-function decodeHead(reader: ByteReader): Omit<Manifest, 'segments' | 'newPages' | 'entries'> {
+function decodeHead(reader: ByteReader): ManifestHead {
   const snapshotId = reader.bytes(ID_BYTES);
   const revision = reader.varint();
   const kind = KINDS[reader.u8() - 1];
@@ -202,6 +221,11 @@ function decodeHead(reader: ByteReader): Omit<Manifest, 'segments' | 'newPages' 
   };
 }
 
+function decodeBase(reader: ByteReader): RecipeBase | undefined {
+  const depth = reader.count(MAX_RECIPE_DEPTH, 'manifests before this one');
+  return depth === 0 ? undefined : { id: reader.bytes(ID_BYTES), depth };
+}
+
 /** One byte string has one meaning, and one meaning has one byte string. */
 function decodeFlag(reader: ByteReader): boolean {
   const byte = reader.u8();
@@ -224,7 +248,7 @@ function decodeParent(reader: ByteReader): ParentReference {
   return { id: reader.bytes(ID_BYTES), digest: reader.bytes(DIGEST_BYTES) };
 }
 
-function decodeEntry(reader: ByteReader): ManifestEntry {
+function decodeEntry(reader: ByteReader, base: RecipeBase | undefined): ManifestEntry {
   const kind = reader.u8();
   const mode = reader.varint();
   const name = reader.byteString(MAX_NAME_BYTES, 'name');
@@ -233,10 +257,14 @@ function decodeEntry(reader: ByteReader): ManifestEntry {
   const sizeBytes = reader.varint();
   const pageCount = pagesOf(sizeBytes);
   const leaves = reader.bytes(leafCount(pageCount) * DIGEST_BYTES);
+  const baseEntry = reader.varint() - 1;
+  if (baseEntry >= 0 && base === undefined) throw reader.fail('a difference without a base');
   const recipe = reader.byteString(reader.remaining, 'recipe');
-  if (kind === ENTRY.file) return { name, mode, content: { sizeBytes, leaves, recipe } };
+  const content: Content = { sizeBytes, leaves, recipe };
+  const based = baseEntry < 0 ? content : { ...content, baseEntry };
+  if (kind === ENTRY.file) return { name, mode, content: based };
   const addresses = decodeAddresses(reader, sizeBytes / PAGE_BYTES);
-  return { name, mode, content: { sizeBytes, leaves, recipe, addresses } };
+  return { name, mode, content: { ...based, addresses } };
 }
 
 function decodeAddresses(reader: ByteReader, pageCount: number): AddressMap {

@@ -2,58 +2,73 @@
  * A recipe: how the pages of a file are put together, as runs in the order of the pages
  * (FORMAT.md, section 4).
  *
- * A run is either zero pages, or consecutive slots of one segment. Runs are kept in columns of
- * varints, because like bytes beside like bytes compress: a redis dump of 20,000 pages takes 17 KB,
- * and 7 KB after zstd. A slot is written as its distance from where the previous run of
- * the same segment ended, which is small because capture stores and restore reads in page order.
+ * A run is zero pages, consecutive slots of one segment, or pages that are the same as in the base:
+ * the file of the base snapshot that this recipe is a difference to. Runs are kept in columns of
+ * varints, because like bytes beside like bytes compress.
  */
 import { ByteReader } from '../bytes/reader.ts';
+import { areInSeries, segmentOf, SlotSeries } from '../bytes/slot.ts';
 import { ByteWriter } from '../bytes/writer.ts';
+import { unzigzag, zigzag } from '../bytes/zigzag.ts';
 
-/** Slots of a segment, at most. */
-const MAX_SLOTS = 2 ** 32;
+/** Kinds of runs. */
+export const RUN = { zero: 0, slots: 1, same: 2 } as const;
+
+/** A kind of run. */
+export type RunKind = (typeof RUN)[keyof typeof RUN];
 
 /** Builds a recipe page by page; memory is some 3 bytes a run. */
 export class RecipeBuilder {
   readonly #heads = new ByteWriter(64);
   readonly #segments = new ByteWriter(64);
   readonly #gaps = new ByteWriter(64);
-  readonly #expectedSlots: number[] = [];
+  readonly #series = new SlotSeries();
   #runs = 0;
-  /** The run that still grows: its segment (-1 for zero pages), first slot and pages. */
-  #segment = -1;
+  /** The run that still grows. */
+  #kind: RunKind = RUN.zero;
+  #segment = 0;
   #slot = 0;
   #pages = 0;
 
   /** Appends a page of zeros. */
   addZero(): void {
-    if (this.#segment !== -1) this.#endRun(-1, 0);
+    if (this.#kind !== RUN.zero) this.#endRun(RUN.zero, 0, 0);
+    this.#pages += 1;
+  }
+
+  /** Appends a page that is the same as in the base. */
+  addSame(): void {
+    if (this.#kind !== RUN.same) this.#endRun(RUN.same, 0, 0);
     this.#pages += 1;
   }
 
   /** Appends the page in a slot; `segment` is its local number in the manifest. */
   addSlot(segment: number, slot: number): void {
-    if (segment !== this.#segment || slot !== this.#slot + this.#pages) this.#endRun(segment, slot);
+    const goesOn =
+      this.#kind === RUN.slots && segment === this.#segment && slot === this.#slot + this.#pages;
+    if (!goesOn) this.#endRun(RUN.slots, segment, slot);
     this.#pages += 1;
   }
 
-  #endRun(nextSegment: number, nextSlot: number): void {
-    const [segment, slot, pages] = [this.#segment, this.#slot, this.#pages];
+  #endRun(nextKind: RunKind, nextSegment: number, nextSlot: number): void {
+    const [kind, segment, slot, pages] = [this.#kind, this.#segment, this.#slot, this.#pages];
+    this.#kind = nextKind;
     this.#segment = nextSegment;
     this.#slot = nextSlot;
     this.#pages = 0;
     if (pages === 0) return;
     this.#runs += 1;
-    this.#heads.varint(pages * 2 + (segment < 0 ? 0 : 1));
-    if (segment < 0) return;
-    this.#segments.varint(segment);
-    this.#gaps.varint(zigzag(slot - (this.#expectedSlots[segment] ?? 0)));
-    this.#expectedSlots[segment] = slot + pages;
+    this.#heads.varint(pages * 4 + kind);
+    if (kind !== RUN.slots) return;
+    const series = this.#series.seriesOf(segment, slot);
+    this.#segments.varint(series);
+    this.#gaps.varint(zigzag(slot - this.#series.expected(series)));
+    this.#series.follow(series, slot + pages);
   }
 
   /** Ends the recipe and returns its bytes; the builder starts again, empty. */
   finish(): Uint8Array {
-    this.#endRun(-1, 0);
+    this.#endRun(RUN.zero, 0, 0);
     const writer = new ByteWriter(16 + this.#heads.length * 3);
     writer.varint(this.#runs);
     writer.varint(this.#heads.length);
@@ -63,16 +78,17 @@ export class RecipeBuilder {
       column.clear();
     }
     this.#runs = 0;
-    this.#expectedSlots.length = 0;
+    this.#series.clear();
     return writer.bytes();
   }
 }
 
 /** Walks the runs of a recipe without allocating for each of them. */
 export class RecipeCursor {
-  /** Local number of the current run's segment, or -1 for zero pages. */
-  segment = -1;
-  /** First slot of the current run. */
+  /** Kind of the current run. */
+  kind: RunKind = RUN.zero;
+  /** Of a run of slots: local number of the segment in the manifest, and the first slot. */
+  segment = 0;
   slot = 0;
   /** Pages of the current run. */
   pages = 0;
@@ -80,7 +96,7 @@ export class RecipeCursor {
   readonly #segments: ByteReader;
   readonly #gaps: ByteReader;
   readonly #segmentCount: number;
-  readonly #expectedSlots: number[] = [];
+  readonly #series = new SlotSeries();
   #runsLeft: number;
   #pagesLeft: number;
 
@@ -107,26 +123,29 @@ export class RecipeCursor {
     if (this.#runsLeft === 0) return this.#end();
     this.#runsLeft -= 1;
     const head = this.#heads.varint();
-    this.pages = Math.floor(head / 2);
+    this.pages = Math.floor(head / 4);
     if (this.pages === 0 || this.pages > this.#pagesLeft) {
       throw this.#heads.fail('recipe has other pages than its space');
     }
     this.#pagesLeft -= this.pages;
-    if (head % 2 === 0) this.segment = -1;
-    else this.#readSlot();
+    const kind = head % 4;
+    if (kind > RUN.same) throw this.#heads.fail(`run of unknown kind ${kind}`);
+    this.kind = kind as RunKind;
+    if (kind === RUN.slots) this.#readSlot();
     return true;
   }
 
   #readSlot(): void {
-    this.segment = this.#segments.varint();
+    const series = this.#segments.varint();
+    this.segment = segmentOf(series);
     if (this.segment >= this.#segmentCount) {
       throw this.#segments.fail(`recipe refers to unknown segment ${this.segment}`);
     }
-    this.slot = (this.#expectedSlots[this.segment] ?? 0) + unzigzag(this.#gaps.varint());
-    if (this.slot < 0 || this.slot + this.pages > MAX_SLOTS) {
+    this.slot = this.#series.expected(series) + unzigzag(this.#gaps.varint());
+    if (!areInSeries(series, this.slot, this.pages)) {
       throw this.#gaps.fail(`recipe refers to slot ${this.slot}`);
     }
-    this.#expectedSlots[this.segment] = this.slot + this.pages;
+    this.#series.follow(series, this.slot + this.pages);
   }
 
   #end(): false {
@@ -136,13 +155,4 @@ export class RecipeCursor {
     if (this.#pagesLeft > 0) throw this.#heads.fail('recipe has fewer pages than its space');
     return false;
   }
-}
-
-/** Small numbers of either sign as small numbers without one. */
-function zigzag(value: number): number {
-  return value < 0 ? -value * 2 - 1 : value * 2;
-}
-
-function unzigzag(value: number): number {
-  return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }

@@ -99,7 +99,34 @@ describe('a manifest', () => {
     const [, , file] = fixedManifest.entries;
     const content = { ...file!.content!, leaves: new Uint8Array(0) };
     const bytes = encodeManifest({ ...fixedManifest, entries: [{ ...file!, content }] });
-    expect(() => decode(bytes)).toThrow(/32 bytes expected, 2 left/);
+    expect(() => decode(bytes)).toThrow(/32 bytes expected, 3 left/);
+  });
+
+  it('tells the entry of its base from none, the first one too', () => {
+    const [directory, memory] = fixedManifest.entries;
+    for (const baseEntry of [0, 1, 127, 128, 2 ** 40]) {
+      const entries = [directory!, { ...memory!, content: { ...memory!.content!, baseEntry } }];
+      const manifest = decode(encodeManifest({ ...fixedManifest, entries }));
+      expect(manifest.entries[1]?.content?.baseEntry).toBe(baseEntry);
+    }
+    const { baseEntry: _, ...whole } = memory!.content!;
+    const manifest = { ...fixedManifest, entries: [directory!, { ...memory!, content: whole }] };
+    expect(decode(encodeManifest(manifest)).entries[1]?.content).not.toHaveProperty('baseEntry');
+  });
+
+  it('has a base when a recipe is a difference, or is refused', () => {
+    const bytes = encodeManifest({ ...fixedManifest, base: undefined });
+    expect(() => decode(bytes)).toThrow(/a difference without a base/);
+  });
+
+  it('differs from at most 15 manifests, one through the other', () => {
+    const id = new Uint8Array(16).fill(9);
+    for (const depth of [1, 15]) {
+      const manifest = { ...fixedManifest, base: { id, depth } };
+      expect(decode(encodeManifest(manifest)).base).toEqual({ id, depth });
+    }
+    const deeper = encodeManifest({ ...fixedManifest, base: { id, depth: 16 } });
+    expect(() => decode(deeper)).toThrow(/16 manifests before this one, at most 15/);
   });
 
   it('may claim an absurd size without costing anything', () => {

@@ -3,35 +3,44 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ByteWriter } from '../../src/bytes/writer.ts';
 import { StoreError } from '../../src/errors.ts';
-import { RecipeBuilder, RecipeCursor } from '../../src/manifest/recipe.ts';
+import { RecipeBuilder, RecipeCursor, RUN } from '../../src/manifest/recipe.ts';
 
-/** A page: zero, or a slot of a segment. */
-type Page = 'zero' | readonly [segment: number, slot: number];
+/** A page: zero, the same as in the base, or a slot of a segment. */
+type Page = 'zero' | 'same' | readonly [segment: number, slot: number];
 
-const MAX_SLOT = 2 ** 32 - 1;
+/** The last slots of full pages, and of delta pages. */
+const LAST_FULL = 2 ** 31 - 1;
+const LAST_SLOT = 2 ** 32 - 1;
+
+/** Where a run of at most 8 slots may start. */
+const firstSlots = fc.oneof(
+  fc.nat(40),
+  fc.nat(40).map((slot) => LAST_FULL + 1 + slot),
+  fc.nat(LAST_FULL - 8),
+  fc.integer({ min: LAST_FULL + 1, max: LAST_SLOT - 8 }),
+);
 
 /** Pages in runs, as a capture makes them, and without any order. */
 const pageLists: fc.Arbitrary<Page[]> = fc
   .array(
     fc.oneof(
-      fc.nat(5).map((count) => Array<Page>(count).fill('zero')),
       fc
-        .tuple(
-          fc.nat(3),
-          fc.oneof(fc.nat(40), fc.nat(MAX_SLOT - 8)),
-          fc.integer({ min: 1, max: 8 }),
-        )
+        .tuple(fc.constantFrom('zero' as const, 'same' as const), fc.nat(5))
+        .map(([page, count]) => Array<Page>(count).fill(page)),
+      fc
+        .tuple(fc.nat(3), firstSlots, fc.integer({ min: 1, max: 8 }))
         .map(([segment, slot, count]) =>
           Array.from({ length: count }, (_, i): Page => [segment, slot + i]),
         ),
     ),
-    { maxLength: 20 },
+    { maxLength: 20, size: 'max' },
   )
   .map((runs) => runs.flat());
 
 function build(builder: RecipeBuilder, pages: readonly Page[]): Uint8Array {
   for (const page of pages) {
     if (page === 'zero') builder.addZero();
+    else if (page === 'same') builder.addSame();
     else builder.addSlot(...page);
   }
   return Uint8Array.from(builder.finish());
@@ -48,19 +57,24 @@ function walk(
   let runs = 0;
   while (cursor.next()) {
     runs += 1;
-    for (let i = 0; i < cursor.pages; i++) {
-      pages.push(cursor.segment < 0 ? 'zero' : [cursor.segment, cursor.slot + i]);
-    }
+    for (let i = 0; i < cursor.pages; i++) pages.push(pageOf(cursor, i));
   }
   expect(cursor.next()).toBe(false);
   return { pages, runs };
+}
+
+function pageOf({ kind, segment, slot }: RecipeCursor, i: number): Page {
+  if (kind === RUN.slots) return [segment, slot + i];
+  return kind === RUN.zero ? 'zero' : 'same';
 }
 
 /** How many runs a list of pages has at least. */
 function runsOf(pages: readonly Page[]): number {
   return pages.filter((page, i) => {
     const before = pages[i - 1];
-    if (before === undefined || page === 'zero' || before === 'zero') return page !== before;
+    if (before === undefined || typeof page === 'string' || typeof before === 'string') {
+      return page !== before;
+    }
     return page[0] !== before[0] || page[1] !== before[1] + 1;
   }).length;
 }
@@ -139,10 +153,31 @@ describe('a recipe', () => {
     expect(build(new RecipeBuilder(), [])).toEqual(Uint8Array.of(0, 0, 0));
   });
 
+  it('takes a byte for a run of deltas that goes on where the last one ended', () => {
+    const pages = Array.from({ length: 1000 }, (_, i): Page =>
+      i % 2 === 0 ? 'same' : [1, LAST_FULL + 1 + (i >> 1)],
+    );
+    expect(build(new RecipeBuilder(), pages).length).toBeLessThan(1000 + 500 * 2 + 10);
+  });
+
   it('is written as documented: counts, then the columns', () => {
-    const pages: Page[] = ['zero', 'zero', [1, 5], [1, 6], [1, 4], [0, 1]];
-    const recipe = recipeOf(4, [4, 5, 3, 3], [1, 1, 0], [10, 5, 2]);
+    const pages: Page[] = ['zero', 'zero', [1, 5], [1, 6], [1, 4], [0, 1], 'same'];
+    const recipe = recipeOf(5, [8, 9, 5, 5, 6], [2, 2, 0], [10, 5, 2]);
     expect(build(new RecipeBuilder(), pages)).toEqual(Uint8Array.from(recipe));
+  });
+
+  it('counts full and delta pages of a segment each from their first slot', () => {
+    const first = LAST_FULL + 1;
+    const pages: Page[] = [
+      [1, 0],
+      [1, first],
+      [1, first + 1],
+      [1, 1],
+      [1, first + 9],
+    ];
+    const recipe = recipeOf(4, [5, 9, 5, 5], [2, 3, 2, 3], [0, 0, 0, 14]);
+    expect(build(new RecipeBuilder(), pages)).toEqual(Uint8Array.from(recipe));
+    expect(walk(recipe, 5).pages).toEqual(pages);
   });
 });
 
@@ -150,20 +185,28 @@ describe('RecipeCursor', () => {
   it.each<[string, Uint8Array, RegExp]>([
     ['a run of no pages', recipeOf(1, [0], [], []), /other pages than its space/],
     ['a run of too many pages', recipeOf(1, [2 ** 50], [], []), /other pages than its space/],
-    ['an unknown segment', recipeOf(1, [5], [4], [0]), /unknown segment 4/],
-    ['a slot below 0', recipeOf(1, [5], [0], [1]), /slot -1/],
-    ['a slot beyond 2^32', recipeOf(1, [5], [0], [2 * MAX_SLOT]), /slot 4294967295/],
-    ['fewer runs than it says', recipeOf(2, [4], [], []), /expected, 0 left/],
-    ['more runs than it says', recipeOf(1, [4, 4], [], []), /too many/],
-    ['a segment that no run uses', recipeOf(1, [4], [0], []), /too many/],
-    ['a gap that no run uses', recipeOf(1, [4], [], [0]), /too many/],
+    ['a run of an unknown kind', recipeOf(1, [11], [], []), /run of unknown kind 3/],
+    ['an unknown segment', recipeOf(1, [9], [8], [0]), /unknown segment 4/],
+    ['an absurd segment', recipeOf(1, [9], [2 ** 53 - 1], [0]), /unknown segment 4503599627370495/],
+    ['a slot below 0', recipeOf(1, [9], [0], [1]), /slot -1/],
+    ['a full page beyond the last', recipeOf(1, [9], [0], [2 * LAST_FULL]), /slot 2147483647/],
+    ['a delta page below the first', recipeOf(1, [9], [1], [1]), /slot 2147483647/],
+    ['a slot beyond 2^32', recipeOf(1, [9], [1], [2 * LAST_FULL]), /slot 4294967295/],
+    ['a slot that is absurd', recipeOf(1, [9], [0], [2 ** 53 - 2]), /slot 4503599627370495/],
+    ['fewer runs than it says', recipeOf(2, [8], [], []), /expected, 0 left/],
+    ['more runs than it says', recipeOf(1, [8, 8], [], []), /too many/],
+    ['a segment that no run uses', recipeOf(1, [8], [0], []), /too many/],
+    ['a gap that no run uses', recipeOf(1, [10], [], [0]), /too many/],
     ['columns longer than it', Uint8Array.of(1, 99, 0, 4), /99 bytes expected/],
   ])('refuses %s', (_, recipe, message) => {
     expect(() => walk(recipe, 2)).toThrow(message);
   });
 
-  it('takes the last slot', () => {
-    const pages: Page[] = [[3, MAX_SLOT]];
-    expect(walk(build(new RecipeBuilder(), pages), 1).pages).toEqual(pages);
+  it('takes the last slots of both kinds', () => {
+    const pages: Page[] = [
+      [3, LAST_FULL],
+      [3, LAST_SLOT],
+    ];
+    expect(walk(build(new RecipeBuilder(), pages), 2).pages).toEqual(pages);
   });
 });

@@ -81,17 +81,17 @@ describe('the digest of a snapshot', () => {
   it('does not change with how and where the pages are kept', () => {
     fc.assert(
       fc.property(manifests, manifests, (one, other) => {
-        const { snapshotId, revision, segments, newPages } = other;
+        const { snapshotId, revision, base, segments, newPages } = other;
         const entries = one.entries.map((entry) => ({
           ...entry,
-          content: entry.content && { ...entry.content, recipe: Uint8Array.of(7) },
+          content: entry.content && { ...entry.content, recipe: Uint8Array.of(7), baseEntry: 3 },
         }));
-        const rewritten = { ...one, snapshotId, revision, segments, newPages, entries };
+        const rewritten = { ...one, snapshotId, revision, base, segments, newPages, entries };
         expect(snapshotDigest(rewritten)).toEqual(snapshotDigest(one));
       }),
     );
-    expect(digestOf({ revision: 9, segments: [], newPages: 0 })).toBe(original);
-    expect(digestOf(withContent(1, { recipe: Uint8Array.of(7) }))).toBe(original);
+    expect(digestOf({ revision: 9, base: undefined, segments: [], newPages: 0 })).toBe(original);
+    expect(digestOf(withContent(1, { recipe: Uint8Array.of(7), baseEntry: 0 }))).toBe(original);
   });
 });
 

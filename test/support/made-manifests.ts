@@ -1,7 +1,14 @@
 /** Manifests for tests: any that the library could write, and a fixed one. */
 import fc from 'fast-check';
 import { leafCount } from '../../src/manifest/leaves.ts';
-import type { AddressMap, Content, Manifest, ManifestEntry } from '../../src/manifest/manifest.ts';
+import {
+  type AddressMap,
+  type Content,
+  type Manifest,
+  type ManifestEntry,
+  MAX_RECIPE_DEPTH,
+  type RecipeBase,
+} from '../../src/manifest/manifest.ts';
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 const numbers = fc.oneof(fc.nat(300), fc.maxSafeNat());
@@ -53,8 +60,8 @@ const entries: fc.Arbitrary<ManifestEntry[]> = fc
   )
   .map((list) => list.sort((a, b) => Buffer.compare(a.name, b.name)));
 
-/** Any manifest. */
-export const manifests: fc.Arbitrary<Manifest> = fc.record({
+/** All of a manifest but its entries. */
+const fields: fc.Arbitrary<Omit<Manifest, 'base' | 'entries'>> = fc.record({
   snapshotId: bytes(16),
   revision: numbers,
   kind: fc.constantFrom('restorable', 'pre-dump'),
@@ -74,8 +81,36 @@ export const manifests: fc.Arbitrary<Manifest> = fc.record({
   directoryMode: fc.nat(0o7777),
   segments: fc.array(bytes(16), { maxLength: 3 }),
   newPages: numbers,
-  entries,
 });
+
+/** Which snapshot recipes may differ from. */
+const bases: fc.Arbitrary<RecipeBase> = fc.record({
+  id: bytes(16),
+  depth: fc.integer({ min: 1, max: MAX_RECIPE_DEPTH }),
+});
+
+/** The same entries, some of them as differences. */
+function differing(entries: readonly ManifestEntry[], choices: readonly number[]): ManifestEntry[] {
+  return entries.map((entry, i) => {
+    const choice = choices[i % choices.length] as number;
+    if (entry.content === undefined || choice % 2 === 0) return entry;
+    return { ...entry, content: { ...entry.content, baseEntry: choice } };
+  });
+}
+
+/** Any manifest: with recipes that are whole, or with some that are differences to a base's. */
+export const manifests: fc.Arbitrary<Manifest> = fc
+  .tuple(
+    fields,
+    entries,
+    fc.option(bases, { nil: undefined }),
+    fc.array(fc.nat(300), { minLength: 1, maxLength: 5 }),
+  )
+  .map(([manifest, list, base, choices]) => ({
+    ...manifest,
+    base,
+    entries: base === undefined ? list : differing(list, choices),
+  }));
 
 /** A manifest with something in every field. */
 export const fixedManifest: Manifest = {
@@ -94,6 +129,7 @@ export const fixedManifest: Manifest = {
   dumpUptimeUs: 123_456_789n,
   dumpPageBytes: 4096,
   directoryMode: 0o700,
+  base: { id: new Uint8Array(16).fill(0x22), depth: 3 },
   segments: [new Uint8Array(16).fill(0x44)],
   newPages: 3,
   entries: [
@@ -105,6 +141,7 @@ export const fixedManifest: Manifest = {
         sizeBytes: 8192,
         leaves: new Uint8Array(32).fill(0x55),
         recipe: Uint8Array.of(1, 2, 3),
+        baseEntry: 4,
         addresses: {
           name: 'pagemap-7',
           runStart: Float64Array.of(16, 0xfffffffffffff),
