@@ -1,78 +1,107 @@
 /** The page index over real files: every page is found; a damaged run costs only its answers. */
-import { readFileSync, renameSync, rmSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Files } from '../../src/files/files.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
 import { PageIndex } from '../../src/index/page-index.ts';
 import { openDescriptors, recordingDoor } from '../support/doors.ts';
 import { systemError } from '../support/faulty-files.ts';
 import {
+  crowdedPages,
   digestOf,
   type IndexedPage,
-  packDigest,
-  runBytes,
+  type Segments,
+  segmentNumber,
+  spread,
   writeRun,
 } from '../support/made-runs.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
 const nextPath = temporaryPaths();
+const MIB = 1024 * 1024;
 
-/** Pages whose prefixes are spread over all numbers. */
-function spread(count: number, seed = 1): IndexedPage[] {
-  return Array.from({ length: count }, (_, i) => {
-    const prefix = Math.imul(i + 1, 0x9e3779b1 + seed * 2) >>> 0;
-    return { prefix, rest: i & 0xffff, segment: seed, slot: i };
+/** Writes runs into a new directory; returns it and their paths. */
+function writeRuns(runs: readonly Segments[]): { directory: string; paths: string[] } {
+  const directory = nextPath();
+  mkdirSync(directory);
+  const paths = runs.map((segments, i) => {
+    const path = join(directory, `${i}.run`);
+    writeRun(path, segments);
+    return path;
+  });
+  return { directory, paths };
+}
+
+/** An index of a directory, closed when the test is done. */
+function openIndex(directory: string, cacheBytes = MIB, files: Files = nodeFiles): PageIndex {
+  const index = new PageIndex(files, directory, cacheBytes);
+  onTestFinished(() => {
+    index.close();
+  });
+  return index;
+}
+
+/** Takes what is in the directory; all segments but `unknown` ones are committed. */
+function refresh(index: PageIndex, unknown: readonly number[] = []): string[] {
+  return index.refresh((identity) => {
+    const number = segmentNumber(identity);
+    return unknown.includes(number) ? undefined : number;
   });
 }
 
-/** An index over runs of these pages, attached in this order as packs p0, p1 … */
-function indexOver(lists: readonly (readonly IndexedPage[])[], cacheBytes = 0, files = nodeFiles) {
-  const index = new PageIndex(files, cacheBytes);
-  const paths = lists.map((pages, i) => {
-    const path = nextPath();
-    writeRun(path, pages, packDigest(i));
-    expect(index.attach(`p${i}`, packDigest(i), path)).toBe(true);
-    return path;
-  });
-  return { index, paths };
+/** One run for each list of pages, in segments 1, 2 … */
+function indexOver(lists: readonly (readonly IndexedPage[])[], cacheBytes?: number, files?: Files) {
+  const { directory, paths } = writeRuns(lists.map((pages, i) => new Map([[i + 1, pages]])));
+  const index = openIndex(directory, cacheBytes, files);
+  expect(refresh(index)).toEqual([]);
+  return { index, directory, paths };
 }
 
 /** All hints for a page, by refusing each. */
 function hintsFor(index: PageIndex, page: Pick<IndexedPage, 'prefix' | 'rest'>): string[] {
   const hints: string[] = [];
-  const found = index.find(digestOf(page), 0, (pack, segment, slot) => {
-    hints.push(`${pack} ${segment} ${slot}`);
+  const digests = Uint8Array.of(9, ...digestOf(page));
+  const found = index.find(digests, 1, (segment, slot) => {
+    hints.push(`${segment}:${slot}`);
     return false;
   });
   expect(found).toBe(false);
   return hints;
 }
 
-const hint = (pack: number, { segment, slot }: IndexedPage) => `p${pack} ${segment} ${slot}`;
-
 describe('PageIndex', () => {
-  it('gives exactly the pages that match, the newest run first, whatever the prefixes', () => {
-    // Few prefixes: hundreds of equal ones go on over the edges of blocks.
-    const pages = fc.record({
-      prefix: fc.oneof(fc.nat(2), fc.constantFrom(0xffffffff, 0x80000000)),
-      rest: fc.nat(2),
-      segment: fc.nat(3),
-      slot: fc.nat(0xffffffff),
-    });
-    const lists = fc.array(fc.array(pages, { maxLength: 1500, size: 'max' }), { maxLength: 3 });
+  it('gives exactly the pages that match, with and without filters', () => {
+    const runs = fc.array(fc.array(crowdedPages, { maxLength: 2 }), { maxLength: 3 });
     fc.assert(
-      fc.property(lists, (runs) => {
-        const { index } = indexOver(runs);
+      fc.property(runs, fc.constantFrom(0, MIB), (lists, cacheBytes) => {
+        // Segment 11 is the first of the second run.
+        const made = lists.map(
+          (pages, run) => new Map(pages.map((list, i) => [run * 10 + i + 1, list] as const)),
+        );
+        const { directory } = writeRuns(made);
+        const index = new PageIndex(nodeFiles, directory, cacheBytes);
+        refresh(index);
         for (const prefix of [0, 1, 2, 3, 0x80000000, 0xffffffff]) {
           for (const rest of [0, 1, 2, 3]) {
-            const expected = runs.flatMap((run, i) =>
-              run
-                .filter((page) => page.prefix === prefix && page.rest === rest)
-                .map((page) => [i, page] as const),
+            const expected = made.flatMap((segments) =>
+              [...segments].flatMap(([segment, pages]) =>
+                pages
+                  .filter((page) => page.prefix === prefix && page.rest === rest)
+                  .map(({ slot }) => `${segment}:${slot}`),
+              ),
             );
-            const newestFirst = expected.toSorted((a, b) => b[0] - a[0]);
-            const hints = hintsFor(index, { prefix, rest });
-            expect(hints).toEqual(newestFirst.map(([i, page]) => hint(i, page)));
+            expect(hintsFor(index, { prefix, rest }).sort()).toEqual(expected.sort());
           }
         }
         index.close();
@@ -82,190 +111,229 @@ describe('PageIndex', () => {
     );
   });
 
-  it('finds every page with few blocks of memory, and no page that is not there', () => {
-    const runs = [spread(5000, 1), spread(341, 2), [], spread(340, 3)];
-    const before = process.memoryUsage().arrayBuffers;
-    const { index } = indexOver(runs, 1);
-    for (const [i, run] of runs.entries()) {
-      for (const page of run) expect(hintsFor(index, page)).toContain(hint(i, page));
-      for (const page of run.slice(0, 200)) {
-        expect(hintsFor(index, { prefix: page.prefix, rest: page.rest ^ 0x8000 })).toEqual([]);
-        expect(hintsFor(index, { prefix: page.prefix ^ 1, rest: page.rest })).toEqual([]);
-      }
-    }
-    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4 * 1024 * 1024);
-    index.close();
+  it('asks the run of the newest segment first', () => {
+    const page = { prefix: 5, rest: 6, slot: 7 };
+    const other = { prefix: 0, rest: 0, slot: 0 };
+    const { directory } = writeRuns([
+      new Map([[3, [page]]]),
+      new Map([
+        [1, [page]],
+        [9, [other]],
+      ]),
+      new Map([[2, [page]]]),
+    ]);
+    const index = openIndex(directory);
+    refresh(index);
+    expect(hintsFor(index, page)).toEqual(['1:7', '3:7', '2:7']);
   });
 
   it('goes on after a hint that was refused, and ends at the one that was accepted', () => {
     const same = { prefix: 5, rest: 6 };
-    const run = Array.from({ length: 800 }, (_, slot) => ({ ...same, segment: 1, slot }));
+    const run = Array.from({ length: 800 }, (_, slot) => ({ ...same, slot }));
     const { index } = indexOver([run, run]);
-    const asked: string[] = [];
-    const found = index.find(Uint8Array.of(9, ...digestOf(same)), 1, (pack, _segment, slot) => {
-      asked.push(pack);
-      return pack === 'p0' && slot === 700;
+    const asked: number[] = [];
+    const found = index.find(digestOf(same), 0, (segment, slot) => {
+      asked.push(segment);
+      return segment === 1 && slot === 700;
     });
     expect([found, asked.length]).toEqual([true, 800 + 701]);
-    expect(asked.slice(0, 800).every((pack) => pack === 'p1')).toBe(true);
-    index.close();
+    expect(asked.slice(0, 800).every((segment) => segment === 2)).toBe(true);
   });
 
-  it('reads a block once while it is in memory', () => {
+  it('finds every page in little memory, and no page that is not there', () => {
+    const lists = [spread(5000, 1), spread(341, 2), [], spread(340, 3)];
+    const before = process.memoryUsage().arrayBuffers;
+    const { index } = indexOver(lists, 1);
+    for (const [i, pages] of lists.entries()) {
+      for (const page of pages) {
+        expect(hintsFor(index, page)).toContain(`${i + 1}:${page.slot}`);
+        expect(hintsFor(index, { prefix: page.prefix, rest: page.rest ^ 0x8000 })).toEqual([]);
+        expect(hintsFor(index, { prefix: page.prefix ^ 1, rest: page.rest })).toEqual([]);
+      }
+    }
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4 * MIB);
+  });
+
+  it('reads a block once while it is in memory, and none for nearly all unknown pages', () => {
     const { files, calls } = recordingDoor();
-    const { index } = indexOver([spread(340 * 10)], 1024 * 1024, files);
+    const pages = spread(341 * 10);
+    const { index } = indexOver([pages], MIB, files);
     const reads = () => calls.filter(({ name }) => name === 'read').length;
-    for (const page of spread(3400)) hintsFor(index, page);
     const before = reads();
-    expect(before).toBeLessThan(10 + 4 + 10);
-    for (const page of spread(3400)) hintsFor(index, page);
-    expect(reads()).toBe(before);
-    index.close();
+    for (const page of spread(10_000, 77)) expect(hintsFor(index, page)).toEqual([]);
+    expect(reads() - before).toBeLessThanOrEqual(10);
+    for (const page of pages) hintsFor(index, page);
+    const after = reads();
+    expect(after - before).toBe(10);
+    for (const page of pages) hintsFor(index, page);
+    expect(reads()).toBe(after);
+  });
+
+  it('keeps the filters that fit, the smallest first', () => {
+    const sizes = [420, 42_000, 4200];
+    const lists = sizes.map((size, i) => spread(size, i));
+    const { index, directory } = indexOver(lists, Math.ceil(7000 / 0.75));
+    const filtered = () =>
+      index.runs
+        .filter(({ filter }) => filter !== undefined)
+        .map(({ trailer }) => trailer.shape.entryCount);
+    expect(filtered().sort()).toEqual([420]);
+    for (const [i, pages] of lists.entries()) {
+      for (const page of pages.slice(0, 50)) {
+        expect(hintsFor(index, page)).toContain(`${i + 1}:${page.slot}`);
+      }
+    }
+    // Room for the next one: the largest of these goes.
+    rmSync(join(directory, '0.run'));
+    refresh(index);
+    expect(filtered()).toEqual([4200]);
+    for (const seed of [8, 9]) {
+      writeRun(join(directory, `${seed}.run`), new Map([[seed, spread(420, seed)]]));
+    }
+    refresh(index);
+    expect(filtered()).toEqual([420, 420]);
   });
 
   it('searches more runs than it holds descriptors', () => {
     const before = openDescriptors();
-    const runs = Array.from({ length: 70 }, (_, i) => spread(10, i));
-    const { index } = indexOver(runs);
-    for (const [i, run] of runs.entries())
-      expect(hintsFor(index, run[3]!)).toContain(hint(i, run[3]!));
+    const lists = Array.from({ length: 70 }, (_, i) => spread(10, i));
+    const { index } = indexOver(lists);
+    for (const [i, pages] of lists.entries())
+      expect(hintsFor(index, pages[3]!)).toContain(`${i + 1}:3`);
     expect(openDescriptors() - before).toBeLessThanOrEqual(64);
     index.close();
     expect(openDescriptors()).toBe(before);
   });
-
-  it('forgets a run, and takes another in its place', () => {
-    const [old, next] = [spread(10, 1), spread(10, 2)];
-    const { index, paths } = indexOver([old, spread(10, 3)]);
-    const [path] = paths as [string];
-    expect(hintsFor(index, old[0]!)).toEqual([hint(0, old[0]!)]);
-    const fresh = nextPath();
-    writeRun(fresh, next, packDigest(0));
-    renameSync(fresh, path);
-    expect(index.attach('p0', packDigest(0), path)).toBe(true);
-    expect(hintsFor(index, old[0]!)).toEqual([]);
-    expect(hintsFor(index, next[0]!)).toEqual([hint(0, next[0]!)]);
-    index.detach('p0');
-    index.detach('p0');
-    expect([index.has('p0'), index.has('p1')]).toEqual([false, true]);
-    expect(hintsFor(index, next[0]!)).toEqual([]);
-    index.close();
-  });
 });
 
-describe('attach', () => {
-  const run = spread(700);
-  const bytes = runBytes(run, packDigest(0));
-  const attach = (content: Uint8Array | undefined, index = new PageIndex(nodeFiles, 0)) => {
-    const path = nextPath();
-    if (content !== undefined) writeFileSync(path, content);
-    const attached = index.attach('p0', packDigest(0), path);
-    expect(index.has('p0')).toBe(attached);
-    index.close();
-    return attached;
-  };
-
-  it('refuses a run that is missing, empty, cut, longer, or of another pack', () => {
-    expect([attach(bytes), attach(undefined), attach(new Uint8Array(0))]).toEqual([
-      true,
-      false,
-      false,
-    ]);
-    for (const length of [1, 63, 64, 4096, bytes.length - 13, bytes.length - 1]) {
-      expect([length, attach(bytes.subarray(0, length))]).toEqual([length, false]);
-    }
-    expect(attach(Uint8Array.from([...bytes, 0]))).toBe(false);
-    expect(attach(runBytes(run, packDigest(1)))).toBe(false);
+describe('refresh', () => {
+  it('ignores segments that are not committed, until they are', () => {
+    const page = { prefix: 1, rest: 2, slot: 3 };
+    const both = new Map([1, 2].map((number) => [number, [page]] as const));
+    const index = openIndex(writeRuns([both]).directory);
+    refresh(index, [2]);
+    expect(hintsFor(index, page)).toEqual(['1:3']);
+    expect([0, 1, 2, 3].map((number) => index.covers(number))).toEqual([false, true, false, false]);
+    refresh(index);
+    expect(hintsFor(index, page).sort()).toEqual(['1:3', '2:3']);
+    expect(index.covers(2)).toBe(true);
   });
 
-  it('refuses damaged header and fences, and an absurd number of blocks', () => {
-    const edges = [
-      ...Array(64).keys(),
-      ...Array.from({ length: 20 }, (_, i) => bytes.length - 1 - i),
-    ];
+  it('asks for no segment twice once it knows it', () => {
+    const index = openIndex(writeRuns([new Map([1, 2].map((n) => [n, []] as const))]).directory);
+    const asked: number[] = [];
+    const resolve = (identity: Uint8Array) => {
+      asked.push(segmentNumber(identity));
+      return segmentNumber(identity) === 1 ? 1 : undefined;
+    };
+    index.refresh(resolve);
+    index.refresh(resolve);
+    expect(asked.toSorted()).toEqual([1, 2, 2]);
+  });
+
+  it('takes runs that have come, forgets those that have gone, and no other files', () => {
+    const [old, next] = [spread(10, 1), spread(10, 2)];
+    const { index, directory, paths } = indexOver([old]);
+    writeRun(join(directory, 'next.run'), new Map([[2, next]]));
+    writeFileSync(join(directory, 'other'), 'not ours');
+    unlinkSync(paths[0]!);
+    // Its descriptor is open: it answers until the next refresh.
+    expect(hintsFor(index, old[0]!)).toEqual(['1:0']);
+    expect(refresh(index)).toEqual([]);
+    expect([hintsFor(index, old[0]!), hintsFor(index, next[0]!)]).toEqual([[], ['2:0']]);
+    expect([index.covers(1), index.covers(2)]).toEqual([false, true]);
+    expect(readdirSync(directory)).toContain('other');
+  });
+
+  it('refuses a run that is empty, cut, longer, or has any byte outside its blocks changed', () => {
+    const { directory, paths } = writeRuns([new Map([[1, spread(700)]])]);
+    const bytes = readFileSync(paths[0]!);
+    const check = (content: Uint8Array, isGood: boolean, what: string) => {
+      const index = new PageIndex(nodeFiles, directory, MIB);
+      writeFileSync(paths[0]!, content);
+      expect([refresh(index), index.runs.length], what).toEqual(isGood ? [[], 1] : [paths, 0]);
+      index.close();
+    };
+    check(bytes, true, 'whole');
+    for (const length of [0, 1, 35, 36, 4096, bytes.length - 13, bytes.length - 1]) {
+      check(bytes.subarray(0, length), false, `${length} bytes`);
+    }
+    check(Uint8Array.from([...bytes, 0]), false, 'a byte more');
+    check(Uint8Array.from([0, ...bytes]), false, 'a byte more at the front');
+    const filterBytes = 64 * 17;
+    const edges = [...Array(filterBytes).keys()].filter((i) => i % 37 === 0);
+    for (let i = bytes.length - 36 - 16 - 12; i < bytes.length; i++) edges.push(i);
     for (const offset of edges) {
       const changed = Uint8Array.from(bytes);
       changed[offset]! ^= 0x80;
-      expect([offset, attach(changed)]).toEqual([offset, false]);
+      check(changed, false, `byte ${offset}`);
     }
   });
 
-  it('takes a run that was put in the place of a damaged one', () => {
-    const path = nextPath();
-    writeFileSync(path, bytes.subarray(0, 100));
-    const index = new PageIndex(nodeFiles, 0);
-    expect(index.attach('p0', packDigest(0), path)).toBe(false);
-    const fresh = nextPath();
-    writeFileSync(fresh, bytes);
-    renameSync(fresh, path);
-    try {
-      expect(index.attach('p0', packDigest(0), path)).toBe(true);
-    } finally {
-      index.close();
-    }
-  });
-
-  it('throws when the run cannot be read for another reason', () => {
-    const files = {
-      ...nodeFiles,
-      stat: () => {
-        throw systemError('EACCES', 'fstat');
-      },
+  it('throws when the directory or a run cannot be read for another reason', () => {
+    const { directory, paths } = writeRuns([new Map([[1, spread(10)]])]);
+    const fail = () => {
+      throw systemError('EACCES', 'fstat');
     };
-    const path = nextPath();
-    writeFileSync(path, bytes);
-    const index = new PageIndex(files, 0);
-    const error = expect.objectContaining({ code: 'STORAGE', file: path });
-    expect(() => index.attach('p0', packDigest(0), path)).toThrow(error);
-    index.close();
+    const index = openIndex(directory, MIB, { ...nodeFiles, stat: fail });
+    const error = expect.objectContaining({ code: 'STORAGE', file: paths[0] });
+    expect(() => refresh(index)).toThrow(error);
   });
 });
 
-describe('a run that is damaged after it was opened', () => {
-  it('answers nothing from its damaged block, says so, and leaves the others alone', () => {
+describe('a run that changes after it was opened', () => {
+  it('answers nothing from a damaged block, says so, and leaves the others alone', () => {
     const shared = spread(1000, 1);
     const { index, paths } = indexOver([shared, shared]);
-    const [, path] = paths as [string, string];
-    const content = readFileSync(path);
-    for (let block = 0; block < 3; block++) content[64 + block * 4096 + 100]! ^= 1;
-    writeFileSync(path, content);
-    expect(index.has('p1')).toBe(true);
-    for (const page of shared) expect(hintsFor(index, page)).toEqual([hint(0, page)]);
-    expect([index.has('p0'), index.has('p1')]).toEqual([true, false]);
-    // Built again, it serves again.
-    writeRun(path, shared, packDigest(1));
-    expect(index.attach('p1', packDigest(1), path)).toBe(true);
-    expect(hintsFor(index, shared[7]!)).toEqual([hint(1, shared[7]!), hint(0, shared[7]!)]);
-    index.close();
+    const content = readFileSync(paths[1]!);
+    for (let block = 0; block < 3; block++) content[64 * 24 + block * 4096 + 100]! ^= 1;
+    writeFileSync(paths[1]!, content);
+    for (const page of shared) expect(hintsFor(index, page)).toEqual([`1:${page.slot}`]);
+    // Once, though its end and its filter are as they were.
+    expect(refresh(index)).toEqual([paths[1]]);
+    expect(index.covers(2)).toBe(false);
+    rmSync(paths[1]!);
+    expect(refresh(index)).toEqual([]);
+    for (const page of shared) expect(hintsFor(index, page)).toEqual([`1:${page.slot}`]);
   });
 
-  it('says so when it was cut, whatever was in memory before', () => {
-    const big = spread(340 * 20, 2);
-    const { index, paths } = indexOver([big, spread(340, 1)]);
-    index.detach('p1');
+  it('says that it was cut, whatever was in memory before', () => {
+    const big = spread(341 * 20, 2);
+    const { index, directory } = indexOver([big]);
     // Every block of the cache is now an intact one of the other run.
     for (const page of big) hintsFor(index, page);
-    expect(index.attach('p1', packDigest(1), paths[1]!)).toBe(true);
-    truncateSync(paths[1]!, 64);
-    hintsFor(index, spread(340, 1)[0]!);
-    try {
-      expect(index.has('p1')).toBe(false);
-    } finally {
-      index.close();
-    }
+    const path = join(directory, 'cut.run');
+    writeRun(path, new Map([[2, spread(341, 1)]]));
+    refresh(index);
+    truncateSync(path, 64);
+    expect(hintsFor(index, spread(341, 1)[0]!)).not.toContain('2:0');
+    expect(refresh(index)).toEqual([path]);
   });
 
-  it('throws nothing when its file is gone', () => {
-    const runs = Array.from({ length: 66 }, (_, i) => spread(10, i));
-    const { index, paths } = indexOver(runs);
+  it('is no damage when its file is gone, and is found again under another name', () => {
+    const lists = Array.from({ length: 66 }, (_, i) => spread(10, i));
+    const { index, paths, directory } = indexOver(lists);
     // Its descriptor has been closed for those of the later ones.
-    unlinkSync(paths[0]!);
-    try {
-      expect(hintsFor(index, runs[0]![0]!)).not.toContain(hint(0, runs[0]![0]!));
-      expect(index.has('p0')).toBe(false);
-    } finally {
-      index.close();
-      rmSync(paths[1]!);
-    }
+    const closed = index.runs.filter(({ path }) => !hasOpen(path)).map(({ newest }) => newest);
+    expect(closed.length).toBeGreaterThan(0);
+    const [gone] = closed as [number];
+    const page = lists[gone - 1]![0]!;
+    const path = join(directory, 'merged.run');
+    renameSync(paths[gone - 1]!, path);
+    expect(hintsFor(index, page)).not.toContain(`${gone}:0`);
+    expect(refresh(index)).toEqual([]);
+    expect(hintsFor(index, page)).toContain(`${gone}:0`);
   });
 });
+
+function hasOpen(path: string): boolean {
+  const links = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return nodeFiles.readlink(`/proc/self/fd/${fd}`).toString();
+    } catch {
+      // The descriptor of this listing itself.
+      return '';
+    }
+  });
+  return links.includes(path);
+}
