@@ -72,6 +72,11 @@ export class StoreError extends Error {
     this.snapshot = place.snapshot;
   }
 
+  /** What happened, without the place. */
+  get summary(): string {
+    return this.#what;
+  }
+
   /** The same error, naming the snapshot that it concerns unless one is named already. */
   inSnapshot(id: string): StoreError {
     if (this.snapshot !== undefined) return this;

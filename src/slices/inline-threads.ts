@@ -1,0 +1,64 @@
+/** The calling thread, doing the tasks itself, one after the other. */
+import type { Zstd } from '../bytes/zstd.ts';
+import type { Files } from '../files/files.ts';
+import { runTask } from './run-task.ts';
+import { Session, ThreadParts } from './session.ts';
+import type { SessionSetup, TaskKind, Tasks } from './tasks.ts';
+import { HERE, type Crew, type ReportSink, type Threads } from './threads.ts';
+
+/** No threads but the caller's. */
+export function inlineThreads(files: Files, zstd: Zstd): Threads {
+  const parts = new ThreadParts(files, zstd);
+  return {
+    workers: 0,
+    open: (setup, onReport) => new InlineCrew(parts, setup, onReport),
+    close() {
+      parts.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+/** The calling thread at work for one operation. */
+export class InlineCrew implements Crew {
+  readonly width = 1;
+  readonly #session: Session;
+  readonly #onReport: ReportSink;
+
+  constructor(parts: ThreadParts, setup: SessionSetup, onReport: ReportSink) {
+    this.#session = new Session(parts, setup);
+    this.#onReport = onReport;
+  }
+
+  laneOf(): number {
+    return HERE;
+  }
+
+  runHere<Kind extends TaskKind>(
+    kind: Kind,
+    request: Tasks[Kind]['request'],
+  ): Tasks[Kind]['result'] {
+    try {
+      return runTask(this.#session, kind, request);
+    } finally {
+      this.#onReport(this.#session.report());
+    }
+  }
+
+  /** Async, so that what a task throws becomes a rejection as it does with workers. */
+  async run<Kind extends TaskKind>(
+    kind: Kind,
+    request: Tasks[Kind]['request'],
+  ): Promise<Tasks[Kind]['result']> {
+    return await Promise.resolve(this.runHere(kind, request));
+  }
+
+  async runEverywhere(kind: 'closeSources'): Promise<void> {
+    await this.run(kind, undefined);
+  }
+
+  close(): Promise<void> {
+    this.#session.close();
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * What can be asked of a thread, and what it answers: the vocabulary between the thread that owns
+ * an operation and those that work for it. Only plain data and shared memory.
+ */
+import type { ContentSource, ImageDirectory, ParentSnapshot } from '../images/index.ts';
+import type { LostFrame } from '../pack/lost-frames.ts';
+import type { SliceHandle } from './slice.ts';
+
+/** What the threads need to know before the first task of an operation. */
+export interface SessionSetup {
+  /** Directory of the packs. */
+  readonly packs: string;
+  /** Whether nothing that a thread remembers of the packs is to be used. */
+  readonly fresh: boolean;
+  /** Memory of the table of segments. */
+  readonly segments: SharedArrayBuffer;
+  /** Bytes of decoded frames that one thread keeps. */
+  readonly cacheBytes: number;
+  /** Frames that are known to be damaged. */
+  readonly lostFrames: readonly LostFrame[];
+  /** Whether frames that are known to be damaged are not even tried. */
+  readonly refuseLost: boolean;
+  /** The contents that a capture reads, by number. */
+  readonly sources: readonly ContentSource[];
+  /** Path of the base's head, if there is one. */
+  readonly head: string | undefined;
+}
+
+/** Reads a slice, digests it and compares it with the base. */
+export interface ScanRequest {
+  readonly slice: SliceHandle;
+  /** Number of the content in the setup, and where the slice begins there. */
+  readonly source: number;
+  readonly offset: number;
+  readonly bytes: number;
+  /** The pages of the slice that are scanned; those before have been. */
+  readonly first: number;
+  readonly end: number;
+  /** Leaves of the base that the slice has. */
+  readonly baseLeaves: number;
+}
+
+/** Finds out which new pages of a slice are deltas. */
+export interface DiffRequest {
+  readonly slice: SliceHandle;
+  /** Which of the new pages are compared. */
+  readonly first: number;
+  readonly end: number;
+}
+
+/** Compresses a frame. */
+export interface EncodeRequest {
+  /** The raw bytes, and room for the block behind them. */
+  readonly buffer: SharedArrayBuffer;
+  readonly type: number;
+  readonly rawBytes: number;
+  readonly level: number;
+}
+
+/** Reads consecutive leaves of a stored file, checks them, and writes them to a file. */
+export interface ReadRequest {
+  /** For errors: id of the snapshot, name of the image. */
+  readonly snapshot: string;
+  readonly image: string;
+  /** Where the leaves begin in the file, and how many bytes they cover. */
+  readonly offset: number;
+  readonly bytes: number;
+  /** The runs of pages, counted from the first page of these leaves; see page-runs.ts. */
+  readonly end: Float64Array;
+  readonly segment: Uint32Array;
+  readonly slot: Uint32Array;
+  /** 32 bytes each. */
+  readonly leaves: Uint8Array;
+  /** Descriptor to write to; undefined only checks. */
+  readonly fd: number | undefined;
+  /** Path of that file, for errors. */
+  readonly path: string;
+}
+
+/** Reads an image directory without its pages. */
+export interface OpenImagesRequest {
+  readonly path: string;
+  /** The snapshot that an incremental dump continues. */
+  readonly parent: ParentSnapshot | undefined;
+}
+
+/** What every task answers. */
+export interface TaskReport {
+  /** Frames that were found damaged. */
+  readonly lost: readonly LostFrame[];
+  readonly framesDecoded: number;
+  readonly framesNeeded: number;
+}
+
+/** Requests and answers by kind of task. */
+export interface Tasks {
+  readonly scan: { readonly request: ScanRequest; readonly result: undefined };
+  readonly diff: { readonly request: DiffRequest; readonly result: undefined };
+  readonly encode: { readonly request: EncodeRequest; readonly result: number };
+  readonly read: { readonly request: ReadRequest; readonly result: undefined };
+  /** Reads an image directory without its pages. */
+  readonly openImages: { readonly request: OpenImagesRequest; readonly result: ImageDirectory };
+  /** Closes the contents that a capture read: fails when one of them has changed. */
+  readonly closeSources: { readonly request: undefined; readonly result: undefined };
+}
+
+/** A kind of task. */
+export type TaskKind = keyof Tasks;
