@@ -1,18 +1,38 @@
-/** The default run: everything but the long campaigns, which vitest.slow.config.ts runs. */
+/**
+ * The default run: everything but the long campaigns, which vitest.slow.config.ts runs.
+ *
+ * All of it runs without worker threads, unless a test asks for some; the suites that tell whether
+ * pages go in and out as they should run once more with one and with two of them.
+ */
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+
+const withWorkers = (workers: number, suites: string) => ({
+  extends: true as const,
+  test: {
+    name: workers === 1 ? '1 worker' : `${workers} workers`,
+    include: [`test/store/${suites}.test.ts`],
+    env: { CRIU_TIMELINE_WORKERS: String(workers) },
+  },
+});
 
 const config: ViteUserConfig = defineConfig({
   // `@criu-timeline/source` makes the package's own imports and exports resolve to src instead of dist.
   resolve: { conditions: ['@criu-timeline/source'] },
   ssr: { resolve: { conditions: ['@criu-timeline/source', 'node', 'default'] } },
   test: {
-    include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.slow.test.ts'],
     globalSetup: ['test/support/fixtures.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // For worker threads, which start from src as well.
+    execArgv: ['--import', './test/support/typescript.mjs', '-C', '@criu-timeline/source'],
     maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'no workers', include: ['test/**/*.test.ts'] } },
+      withWorkers(1, 'round-trip'),
+      withWorkers(2, '{round-trip,series,chain-damage,incremental}'),
+    ],
   },
 });
 

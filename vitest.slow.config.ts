@@ -5,10 +5,12 @@
 import type { ViteUserConfig } from 'vitest/config';
 import everyday from './vitest.config.ts';
 
+const { projects: _, ...settings } = everyday.test ?? {};
+
 const config: ViteUserConfig = {
   ...everyday,
   test: {
-    ...everyday.test,
+    ...settings,
     include: ['test/**/*.slow.test.ts'],
     exclude: [],
     testTimeout: 3_600_000,

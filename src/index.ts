@@ -2,10 +2,10 @@
 export { StoreError, type ErrorPlace, type StoreErrorCode } from './errors.ts';
 export type { SnapshotKind } from './manifest/manifest.ts';
 export type { ProcessDescription } from './criu/index.ts';
-export type { CaptureSource } from './store/capture.ts';
-export type { OperationOptions, Progress } from './store/context.ts';
+export type { CaptureSource } from './store/capture-source.ts';
+export type { Damage, OperationOptions, Progress } from './store/context.ts';
 export type { ImageDescription, SnapshotDescription } from './store/describe.ts';
-export type { RestoreOptions } from './store/restore.ts';
+export type { RestoreOptions, RestoreReport } from './store/restore.ts';
 export { Snapshot, type SnapshotSizes } from './store/snapshot.ts';
 export { SnapshotStore, type OpenOptions, type StoreStatistics } from './store/store.ts';
 export { Timeline, type ListOptions } from './store/timeline.ts';

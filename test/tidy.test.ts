@@ -26,7 +26,9 @@ const ROOMS: ImportRules['rooms'] = {
   'manifest/': ['bytes/', 'errors.ts'],
   'index/': ['bytes/', 'errors.ts', 'files/'],
   'catalog/': ['bytes/', 'errors.ts', 'type manifest/'],
+  'slices/': ['images/', 'pack/', 'manifest/', 'files/', 'bytes/', 'errors.ts'],
   'store/': [
+    'slices/',
     'catalog/',
     'index/',
     'manifest/',

@@ -26,7 +26,12 @@ import { SnapshotTable, type SnapshotToAdd } from './snapshot-table.ts';
 export interface CaptureToCommit {
   readonly pack: { readonly name: string; readonly sizeBytes: number };
   /** The segment that the pack holds; it may have no pages. */
-  readonly segment: { readonly identity: Uint8Array; readonly pages: number };
+  readonly segment: {
+    readonly identity: Uint8Array;
+    readonly pages: number;
+    /** Of the frames that hold them. */
+    readonly frameBytes: number;
+  };
   readonly snapshot: SnapshotToAdd;
 }
 
@@ -45,6 +50,7 @@ export interface CatalogTotals {
   readonly packs: number;
   readonly packBytes: number;
   readonly pages: number;
+  readonly frameBytes: number;
   readonly logicalBytes: number;
   readonly generation: number;
 }
@@ -137,8 +143,8 @@ export class Catalog {
       FROM segments JOIN packs ON packs.number = segments.pack
       WHERE segments.number > ? ORDER BY segments.number`;
     return decodeIntact(this.#database.all<SegmentColumns>(sql, after), damage, (row) => {
-      const { number, identity, pack, local, pages, pack_name: packName } = row;
-      const columns = [number, identity, pack, local, pages];
+      const { number, identity, pack, local, pages, frame_bytes, pack_name: packName } = row;
+      const columns = [number, identity, pack, local, pages, frame_bytes];
       checkRow(this.#file, 'segments', number, columns, row.checksum);
       checkPack(this.#file, row);
       return { number, identity, packName, local };
@@ -164,9 +170,10 @@ export class Catalog {
   }
 
   #addSegment(pack: number, segment: CaptureToCommit['segment']): void {
-    const columns = [this.#nextNumber('segments'), segment.identity, pack, 0, segment.pages];
+    const { identity, pages, frameBytes } = segment;
+    const columns = [this.#nextNumber('segments'), identity, pack, 0, pages, frameBytes];
     const checksum = rowChecksum('segments', columns);
-    this.#database.run('INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)', ...columns, checksum);
+    this.#database.run('INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)', ...columns, checksum);
   }
 
   /** The number of a timeline, which this makes if it is new. */
@@ -236,6 +243,7 @@ export class Catalog {
       (SELECT count(*) FROM packs) AS packs,
       (SELECT coalesce(sum(size_bytes), 0) FROM packs) AS packBytes,
       (SELECT coalesce(sum(pages), 0) FROM segments) AS pages,
+      (SELECT coalesce(sum(frame_bytes), 0) FROM segments) AS frameBytes,
       (SELECT coalesce(sum(logical_bytes), 0) FROM snapshots WHERE removed = 0) AS logicalBytes,
       (SELECT generation FROM store) AS generation`;
     return this.#database.get<CatalogTotals>(sql) as CatalogTotals;
@@ -292,6 +300,7 @@ interface SegmentColumns extends JoinedPack {
   pack: number;
   local: number;
   pages: number;
+  frame_bytes: number;
   checksum: Uint8Array;
 }
 

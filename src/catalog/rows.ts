@@ -45,6 +45,8 @@ export interface SnapshotRow {
   readonly packName: string;
   readonly manifestDigest: Uint8Array;
   readonly revision: number;
+  /** Id of the snapshot that its recipes differ from. */
+  readonly baseId: string | undefined;
   readonly removed: boolean;
 }
 

@@ -36,6 +36,7 @@ export const MIGRATIONS: readonly string[] = [
     pack          INTEGER NOT NULL REFERENCES packs (number),
     local         INTEGER NOT NULL,      -- its number in that pack's footer
     pages         INTEGER NOT NULL,
+    frame_bytes   INTEGER NOT NULL,      -- of the frames that hold them
     checksum      BLOB    NOT NULL
   ) STRICT;
 
@@ -58,6 +59,7 @@ export const MIGRATIONS: readonly string[] = [
     pack            INTEGER NOT NULL REFERENCES packs (number),
     manifest_digest BLOB    NOT NULL,
     revision        INTEGER NOT NULL,
+    base_id         TEXT,                -- the snapshot that its recipes differ from
     removed         INTEGER NOT NULL,    -- 1: marked, and gone with the next collection
     checksum        BLOB    NOT NULL,
     UNIQUE (timeline, sequence)

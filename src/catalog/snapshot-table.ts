@@ -42,6 +42,7 @@ const COLUMNS = [
   'pack',
   'manifest_digest',
   'revision',
+  'base_id',
   'removed',
 ] as const;
 
@@ -85,6 +86,7 @@ export class SnapshotTable {
       packName: row.pack_name,
       manifestDigest: row.manifest_digest as Uint8Array,
       revision: row.revision as number,
+      baseId: (row.base_id as string | null) ?? undefined,
       removed: row.removed === 1,
     };
   }
@@ -135,6 +137,13 @@ export class SnapshotTable {
     return this.#select('WHERE timelines.name = ? AND sequence = ?', name, sequence)[0];
   }
 
+  /** The newest snapshot of a timeline that CRIU gave this id. */
+  byRunId(name: string, criuRunId: string): SnapshotRow | undefined {
+    const where = `WHERE timelines.name = ? AND criu_run_id = ? AND removed = 0
+      ORDER BY sequence DESC LIMIT 1`;
+    return this.#select(where, name, criuRunId)[0];
+  }
+
   /** Snapshots whose ids start with `prefix` (upper case), removed or not; at most `limit`. */
   byIdPrefix(prefix: string, limit: number): SnapshotRow[] {
     // '~' is above every character of an id: a range, so that the index on id serves.
@@ -169,6 +178,7 @@ export class SnapshotTable {
       pack,
       snapshot.manifestDigest,
       snapshot.revision,
+      snapshot.baseId ?? null,
       0,
     ];
     const marks = columns.map(() => '?').join(', ');

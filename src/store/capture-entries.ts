@@ -1,63 +1,113 @@
 /**
- * Reads every entry of an image directory, file after file in 1 MiB slices, into the page store,
- * and returns the entries of the manifest. Names ascending by their bytes, pages in address order.
+ * Stores the content of every entry of an image directory and returns the entries of the manifest:
+ * names ascending by their bytes, pages in address order.
  */
-import { PAGE_BYTES } from '../bytes/page.ts';
+import { DIGEST_BYTES } from '#digest';
+import { PAGE_BYTES, pagesOf } from '../bytes/page.ts';
 import type { ImageDirectory, ImageEntry } from '../images/index.ts';
-import type { Content, ManifestEntry } from '../manifest/manifest.ts';
+import type { ManifestEntry } from '../manifest/manifest.ts';
+import type { Crew } from '../slices/threads.ts';
+import type { SlicePlace } from './capture-buffers.ts';
 import type { Pacer } from './clock.ts';
 import type { OperationOptions } from './context.ts';
-import { SLICE_PAGES, type PageStore } from './page-store.ts';
+import type { FrameQueue } from './frame-queue.ts';
+import type { StagedHead } from './heads.ts';
+import type { PageStore } from './page-store.ts';
+import { SlicePipeline } from './slice-pipeline.ts';
+import { SlicePlan } from './slice-plan.ts';
+import type { StoredFile } from './snapshot-pages.ts';
 
-const SLICE_BYTES = SLICE_PAGES * PAGE_BYTES;
+/** What entries are stored with. */
+export interface EntryStorage {
+  readonly crew: Crew;
+  readonly pages: PageStore;
+  readonly frames: FrameQueue;
+  readonly places: readonly SlicePlace[];
+  readonly head: StagedHead;
+  readonly maxDeltaDepth: number;
+  /** What each entry is compared with. */
+  readonly matches: ReadonlyMap<ImageEntry, StoredFile>;
+  /** Whether recipes are differences to those of the base. */
+  readonly differs: boolean;
+}
+
+/** The contents that are read, in the order of their numbers. */
+export function filesOf(images: ImageDirectory): readonly ImageEntry[] {
+  return images.entries.filter((entry) => entry.kind === 'file');
+}
 
 /** Stores the content of all entries. */
 export async function captureEntries(
   images: ImageDirectory,
-  pages: PageStore,
+  storage: EntryStorage,
   pacer: Pacer,
   options: OperationOptions,
 ): Promise<ManifestEntry[]> {
   const total = images.entries.reduce((sum, entry) => sum + entry.sizeBytes, 0);
-  let before = 0;
-  const report = (done: number) =>
-    options.onProgress?.({ phase: 'pages', done: before + done, total });
+  let done = 0;
+  const { pages, frames, head } = storage;
+  const pipeline = new SlicePipeline({ ...storage, pacer }, (slice, planned) => {
+    head.write(slice.digests.subarray(0, planned.pages * DIGEST_BYTES));
+    done += planned.bytes;
+    if (done < total) options.onProgress?.({ phase: 'pages', done, total });
+  });
   const entries: ManifestEntry[] = [];
-  for (const entry of images.entries) {
-    const { name, mode } = entry;
-    const content =
-      entry.kind === 'file' ? await captureFile(entry, pages, pacer, report) : undefined;
-    entries.push({ name, mode, content });
-    before += entry.sizeBytes;
+  const sources = filesOf(images);
+  try {
+    for (const entry of images.entries) {
+      if (entry.kind === 'file') {
+        await captureFile(entry, sources.indexOf(entry), { storage, pipeline, pacer });
+      }
+      pipeline.afterSlices(() => entries.push(describeEntry(entry, storage)));
+    }
+    await pipeline.end();
+  } finally {
+    await pipeline.settle();
   }
-  report(0);
+  await frames.room();
+  pages.end();
+  await frames.end();
+  options.onProgress?.({ phase: 'pages', done: total, total });
   return entries;
 }
 
 async function captureFile(
   entry: ImageEntry,
-  pages: PageStore,
-  pacer: Pacer,
-  report: (done: number) => void,
-): Promise<Content> {
-  const { sizeBytes, space } = entry;
-  const reader = entry.open();
-  try {
-    for (let done = 0; done < sizeBytes; done += SLICE_BYTES) {
-      const length = Math.min(SLICE_BYTES, sizeBytes - done);
-      reader.read(pages.slice.subarray(0, length), done);
-      pages.addSlice(length);
-      if (done > 0) report(done);
-      await pacer.pause();
+  source: number,
+  to: {
+    readonly storage: EntryStorage;
+    readonly pipeline: SlicePipeline;
+    readonly pacer: Pacer;
+  },
+): Promise<void> {
+  const { storage, pipeline, pacer } = to;
+  const { sizeBytes, space, inherited } = entry;
+  const base = storage.matches.get(entry);
+  const file = { sizeBytes, pageCount: pagesOf(sizeBytes), addresses: space, base, inherited };
+  const plan = new SlicePlan(file, storage.maxDeltaDepth);
+  for (;;) {
+    await pacer.pause();
+    const place = await pipeline.place();
+    const planned = plan.next(place.slice);
+    if (planned === undefined) {
+      pipeline.release(place);
+      return;
     }
-  } finally {
-    reader.close();
+    pipeline.send(place, planned, source, planned.first * PAGE_BYTES);
   }
-  const { leaves, recipe } = pages.endSpace();
+}
+
+/** Called when all pages of the entry have been kept. */
+function describeEntry(entry: ImageEntry, storage: EntryStorage): ManifestEntry {
+  const { name, mode, sizeBytes, space } = entry;
+  if (entry.kind !== 'file') return { name, mode, content: undefined };
+  const { leaves, recipe } = storage.pages.endFile();
   const addresses = space && {
     name: space.name,
     runStart: space.runStart,
     runLength: space.runLength,
   };
-  return { sizeBytes, leaves, recipe, addresses };
+  const base = storage.differs ? storage.matches.get(entry)?.entry : undefined;
+  const content = { sizeBytes, leaves, recipe, addresses };
+  return { name, mode, content: base === undefined ? content : { ...content, baseEntry: base } };
 }

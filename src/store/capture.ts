@@ -1,38 +1,42 @@
 /**
- * Capture: an image directory becomes a snapshot. The order of the steps is the order of DESIGN:
- * the timeline's lock, validation of everything before a page is read, pages in address order,
- * the manifest, publication. A failure at any step leaves the store as it was.
+ * Capture: an image directory becomes a snapshot. The order of the steps is the promise: the
+ * timeline's lock, validation of everything before a page is read, pages in address order, the
+ * manifest, publication. A failure at any step leaves the store as it was.
  */
 import { sha256 } from '#digest';
 import { idFromText, idToText } from '../bytes/id.ts';
 import { pagesOf } from '../bytes/page.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { StoreError } from '../errors.ts';
-import { openImageDirectory, type ImageDirectory } from '../images/index.ts';
-import { encodeManifest, MAX_LABELS, MAX_TEXT_BYTES, type Manifest } from '../manifest/manifest.ts';
+import { confirmUnchanged, type ImageDirectory } from '../images/index.ts';
+import {
+  encodeManifest,
+  MAX_RECIPE_DEPTH,
+  MAX_TEXT_BYTES,
+  type Manifest,
+  type RecipeBase,
+} from '../manifest/manifest.ts';
 import { snapshotDigest } from '../manifest/snapshot-digest.ts';
-import { captureEntries } from './capture-entries.ts';
-import { newIdentity, newSnapshotId, now, Pacer } from './clock.ts';
+import type { Crew } from '../slices/threads.ts';
+import type { CaptureBuffers } from './capture-buffers.ts';
+import type { CaptureBase } from './capture-base.ts';
+import { captureEntries, filesOf, type EntryStorage } from './capture-entries.ts';
+import { openSource } from './capture-images.ts';
+import { checkSource, type CaptureSource } from './capture-source.ts';
+import { newIdentity, newSnapshotId, Pacer } from './clock.ts';
 import { writableStaging, type OperationOptions, type StoreContext } from './context.ts';
-import { refreshIndex } from './index-packs.ts';
+import { withCrew } from './crew.ts';
+import { FrameQueue } from './frame-queue.ts';
+import { StagedHead } from './heads.ts';
+import { mergeIndex } from './index-merge.ts';
+import { refreshIndex } from './index-refresh.ts';
 import { loadLostFrames } from './lost-frames.ts';
-import { resolveSnapshot } from './names.ts';
+import { matchFiles } from './match-files.ts';
 import { PageStore } from './page-store.ts';
+import { programSource } from './programs.ts';
 import { publish } from './publish.ts';
 import { StagedPack } from './staged-pack.ts';
 import { lockTimeline } from './timeline-lock.ts';
-
-/** What to capture. */
-export interface CaptureSource {
-  /** Path of the image directory that `criu dump` wrote. */
-  readonly images: string;
-  /** When the container was frozen; now, unless given. No image holds wall-clock time. */
-  readonly takenAt?: Date | undefined;
-  /** What the caller wants to remember; part of the snapshot's digest. */
-  readonly labels?: Readonly<Record<string, string>> | undefined;
-  /** The snapshot to continue from, or its id or name; the timeline's newest, unless given. */
-  readonly parent?: string | { readonly id: string } | undefined;
-}
 
 /** Captures into a timeline and returns the row of the new snapshot. */
 export async function capture(
@@ -41,20 +45,18 @@ export async function capture(
   source: CaptureSource,
   options: OperationOptions,
 ): Promise<SnapshotRow> {
-  const { signal } = options;
-  if (typeof source?.images !== 'string' || source.images === '') {
-    throw new TypeError('images is the path of a directory');
-  }
-  const takenAtMs = takenAtOf(source.takenAt);
-  const labels = canonicalLabels(source.labels ?? {});
+  const { takenAtMs, labels } = checkSource(source);
   writableStaging(context);
-  const lock = await lockTimeline(context, timeline, signal);
+  const pacer = new Pacer(options.signal);
+  const lock = await lockTimeline(context, timeline, options.signal);
   try {
-    const images = openImageDirectory(source.images, { files: context.files });
+    loadLostFrames(context);
+    context.segments.refresh();
+    const { images, parent, base } = await openSource(context, timeline, source, pacer);
     checkRunId(images);
-    const parent = findParent(context, timeline, source.parent);
-    const head = { timeline, takenAtMs, labels, images, parent };
-    return await captureImages(context, head, options);
+    await refreshIndex(context, pacer);
+    const head = { timeline, takenAtMs, labels, images, parent, base };
+    return await captureImages(context, head, pacer, options);
   } finally {
     lock.release();
   }
@@ -66,49 +68,139 @@ interface CaptureHead {
   readonly labels: Manifest['labels'];
   readonly images: ImageDirectory;
   readonly parent: SnapshotRow | undefined;
+  readonly base: CaptureBase | undefined;
 }
 
 async function captureImages(
   context: StoreContext,
   head: CaptureHead,
+  pacer: Pacer,
   options: OperationOptions,
 ): Promise<SnapshotRow> {
-  const pacer = new Pacer(options.signal);
-  loadLostFrames(context);
-  await refreshIndex(context, pacer);
-  const identity = newIdentity();
+  const snapshotId = newSnapshotId();
   const staged = new StagedPack(context);
+  const digests = new StagedHead(context, snapshotId);
   try {
-    staged.writer.beginSegment(identity);
-    const pages = new PageStore(context, staged.writer, identity);
-    const entries = await captureEntries(head.images, pages, pacer, options);
-    head.images.confirmUnchanged();
-    staged.writer.endSegment();
-    const manifest = makeManifest(context, head, pages, entries);
+    const stored = await storePages(context, head, { staged, digests, pacer, options });
+    const manifest = makeManifest(context, head, snapshotId, stored);
     const manifestBytes = encodeManifest(manifest);
     const manifestDigest = sha256(manifestBytes);
-    staged.writer.addManifest({ ...manifest, digest: manifestDigest, bytes: manifestBytes });
+    const toWrite = { ...manifest, digest: manifestDigest, bytes: manifestBytes };
+    for (const _ of staged.writer.addManifestParts(toWrite)) await pacer.pause();
     const pack = staged.seal();
-    const segment = { identity, pages: pages.newPages };
+    const { frameBytes } = staged.writer;
+    const segment = { identity: stored.identity, pages: stored.newPages, frameBytes };
     const snapshot = rowOf(manifest, manifestDigest, pack.sizeBytes);
     const toPublish = { path: staged.path, pack, segment, snapshot };
-    return await publish(context, toPublish, options.signal);
+    const row = await publish(context, toPublish, options.signal);
+    digests.publish(head.timeline, row.id);
+    context.background.start(() => mergeIndex(context, new Pacer(undefined)));
+    return row;
   } catch (error) {
     staged.discard();
+    digests.discard();
     throw error;
   }
+}
+
+/** What storing the pages came to. */
+interface StoredPages {
+  readonly identity: Uint8Array;
+  readonly newPages: number;
+  readonly segments: readonly Uint8Array[];
+  readonly entries: Manifest['entries'];
+  /** What the recipes differ from. */
+  readonly base: RecipeBase | undefined;
+}
+
+interface StorePagesTo {
+  readonly staged: StagedPack;
+  readonly digests: StagedHead;
+  readonly pacer: Pacer;
+  readonly options: OperationOptions;
+}
+
+async function storePages(
+  context: StoreContext,
+  head: CaptureHead,
+  { staged, digests, pacer, options }: StorePagesTo,
+): Promise<StoredPages> {
+  const { images } = head;
+  const sources = filesOf(images).flatMap((entry) => entry.source ?? []);
+  const needs = { sources, head: head.base?.head, refuseLost: true };
+  const buffers = context.buffers.take();
+  try {
+    return await withCrew(context, needs, async (crew) => {
+      const identity = newIdentity();
+      staged.writer.beginSegment(identity);
+      const base = recipeBase(head.base);
+      const storage = makeStorage(context, {
+        crew,
+        staged,
+        digests,
+        identity,
+        head,
+        base,
+        buffers,
+      });
+      const entries = await captureEntries(images, storage, pacer, options);
+      await crew.runEverywhere('closeSources');
+      confirmUnchanged(images, context.files);
+      staged.writer.endSegment();
+      const { newPages, segments } = storage.pages;
+      return { identity, newPages, segments, entries, base };
+    });
+  } finally {
+    // The crew is gone, and nothing uses them any more.
+    context.buffers.give(buffers);
+  }
+}
+
+function makeStorage(
+  context: StoreContext,
+  from: {
+    readonly crew: Crew;
+    readonly staged: StagedPack;
+    readonly digests: StagedHead;
+    readonly identity: Uint8Array;
+    readonly head: CaptureHead;
+    readonly base: RecipeBase | undefined;
+    readonly buffers: CaptureBuffers;
+  },
+): EntryStorage {
+  const { crew, staged, digests, identity, head, base, buffers } = from;
+  const { writer } = staged;
+  const { places, recent } = buffers;
+  const { compressionLevel, maxDeltaDepth } = context.settings;
+  const level = compressionLevel;
+  const frames = new FrameQueue(crew, { writer, level, buffers: buffers.frames });
+  const differs = base !== undefined;
+  const pages = new PageStore(context, { writer, frames, identity, differs, recent });
+  const { images } = head;
+  const snapshot = head.base?.snapshot;
+  const programs = programSource(context, images, snapshot);
+  const matches = matchFiles(images, snapshot, programs);
+  return { crew, pages, frames, places, head: digests, maxDeltaDepth, matches, differs };
+}
+
+/** Recipes are differences, until so many manifests would have to be read that a whole one pays. */
+function recipeBase(base: CaptureBase | undefined): RecipeBase | undefined {
+  if (base === undefined) return undefined;
+  const { manifest } = base.snapshot;
+  const depth = (manifest.base?.depth ?? 0) + 1;
+  return depth > MAX_RECIPE_DEPTH ? undefined : { id: manifest.snapshotId, depth };
 }
 
 function makeManifest(
   context: StoreContext,
   head: CaptureHead,
-  pages: PageStore,
-  entries: Manifest['entries'],
+  snapshotId: Uint8Array,
+  stored: StoredPages,
 ): Manifest {
   const { images, parent } = head;
   const last = context.catalog.snapshots.last(head.timeline);
   return {
-    snapshotId: newSnapshotId(),
+    snapshotId,
     revision: 0,
     kind: images.kind,
     timeline: head.timeline,
@@ -120,9 +212,10 @@ function makeManifest(
     dumpUptimeUs: images.dumpUptimeUs,
     dumpPageBytes: images.pageBytes,
     directoryMode: images.mode,
-    segments: pages.segments,
-    newPages: pages.newPages,
-    entries,
+    base: stored.base,
+    segments: stored.segments,
+    newPages: stored.newPages,
+    entries: stored.entries,
   };
 }
 
@@ -149,6 +242,7 @@ function rowOf(
     storedBytes,
     manifestDigest,
     revision: manifest.revision,
+    baseId: manifest.base && idToText(manifest.base.id),
   };
 }
 
@@ -157,41 +251,4 @@ function checkRunId(images: ImageDirectory): void {
   if (Buffer.byteLength(images.criuRunId ?? '') <= MAX_TEXT_BYTES) return;
   const message = `CRIU run id of more than ${MAX_TEXT_BYTES} bytes`;
   throw new StoreError('INVALID_IMAGE', message, { file: `${images.path}/inventory.img` });
-}
-
-/** The snapshot that this one continues: the one asked for, or the newest of the timeline. */
-function findParent(
-  context: StoreContext,
-  timeline: string,
-  asked: CaptureSource['parent'],
-): SnapshotRow | undefined {
-  if (asked === undefined) return context.catalog.snapshots.newest(timeline);
-  const reference = typeof asked === 'string' ? asked : asked.id;
-  const parent = resolveSnapshot(context.catalog, reference);
-  if (!parent.removed) return parent;
-  throw new StoreError('NOT_FOUND', 'the parent has been removed', { snapshot: parent.id });
-}
-
-function takenAtOf(takenAt: Date | undefined): number {
-  if (takenAt === undefined) return now();
-  const milliseconds = takenAt instanceof Date ? takenAt.getTime() : Number.NaN;
-  if (Number.isNaN(milliseconds)) throw new TypeError('takenAt is not a valid Date');
-  return milliseconds;
-}
-
-/** Labels as pairs, keys ascending by their bytes: one set of labels has one form. */
-function canonicalLabels(labels: Readonly<Record<string, string>>): [string, string][] {
-  const pairs = Object.entries(labels);
-  if (pairs.length > MAX_LABELS) throw new RangeError(`more than ${MAX_LABELS} labels`);
-  for (const [key, value] of pairs) {
-    if (typeof value !== 'string') throw new TypeError(`label '${key}' is not a string`);
-    const longest = Math.max(Buffer.byteLength(key), Buffer.byteLength(value));
-    if (key === '' || longest > MAX_TEXT_BYTES) {
-      throw new RangeError(`label '${key}' is empty or longer than ${MAX_TEXT_BYTES} bytes`);
-    }
-    if (!key.isWellFormed() || !value.isWellFormed()) {
-      throw new TypeError(`label '${key}' is not well-formed text`);
-    }
-  }
-  return pairs.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }

@@ -4,8 +4,12 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { Files } from '../files/files.ts';
 import type { PageIndex } from '../index/page-index.ts';
 import type { PackSet } from '../pack/pack-set.ts';
+import type { Threads } from '../slices/threads.ts';
 import { StoreError } from '../errors.ts';
+import type { Background } from './background.ts';
+import type { BufferPool } from './capture-buffers.ts';
 import type { StoreLayout } from './layout.ts';
+import type { PagesCache } from './pages-cache.ts';
 import type { SegmentDirectory } from './segment-directory.ts';
 import type { StagingArea } from './staging.ts';
 
@@ -13,6 +17,8 @@ import type { StagingArea } from './staging.ts';
 export interface StoreSettings {
   readonly cacheBytes: number;
   readonly compressionLevel: number;
+  readonly maxDeltaDepth: number;
+  readonly workers: number;
   readonly lockTimeoutMs: number;
 }
 
@@ -26,6 +32,11 @@ export interface StoreContext {
   readonly packs: PackSet;
   readonly index: PageIndex;
   readonly segments: SegmentDirectory;
+  /** Who works on slices of pages. */
+  readonly threads: Threads;
+  readonly buffers: BufferPool;
+  readonly background: Background;
+  readonly pagesCache: PagesCache;
   /** This process's claim and its unfinished work; undefined when opened for reading. */
   readonly staging: StagingArea | undefined;
 }
@@ -47,10 +58,23 @@ export interface Progress {
   readonly total: number;
 }
 
+/** A part of the store that is damaged. */
+export interface Damage {
+  /** Path of the pack. */
+  readonly file: string;
+  /** Where the block starts that cannot be read. */
+  readonly offset: number;
+}
+
 /** What every long operation takes. */
 export interface OperationOptions {
   /** Stops the operation; the store stays as it was. */
   readonly signal?: AbortSignal | undefined;
   /** Called between slices of work, and once at the end. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /**
+   * Called at the end for each damaged part of the store that was met for the first time. A capture
+   * does not fail because of it: what it needs of the lost pages, it stores again.
+   */
+  readonly onDamage?: ((damage: Damage) => void) | undefined;
 }

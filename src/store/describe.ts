@@ -2,11 +2,10 @@
 import { describeProcesses, type ProcessDescription } from '../criu/index.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { StoreError } from '../errors.ts';
-import type { Content, Manifest } from '../manifest/manifest.ts';
 import type { StoreContext } from './context.ts';
-import { PageReader } from './page-reader.ts';
 import { readManifest } from './read-manifest.ts';
-import { SpaceReader } from './space-reader.ts';
+import { findPagesNow } from './snapshot-pages.ts';
+import { StoredFileReader } from './stored-file-reader.ts';
 
 /** A file of a snapshot's image directory. */
 export interface ImageDescription {
@@ -42,35 +41,25 @@ export function describeSnapshot(context: StoreContext, row: SnapshotRow): Snaps
     sizeBytes: content?.sizeBytes ?? 0,
     space: content?.addresses?.name,
   }));
-  const processes = readProcesses(context, row, manifest);
+  const processes = readProcesses(context, row);
   return { images, processes, dumpPageBytes: manifest.dumpPageBytes };
 }
 
-function readProcesses(
-  context: StoreContext,
-  row: SnapshotRow,
-  manifest: Manifest,
-): readonly ProcessDescription[] {
-  const pages = new PageReader(context);
-  pages.useSegments(manifest.segments, row.id);
-  const spaces = new SpaceReader(pages);
-  const contents = new Map<string, Content>();
-  for (const { name, content } of manifest.entries) {
-    if (content !== undefined) contents.set(Buffer.from(name).toString(), content);
-  }
-  const readImage = (image: string): Uint8Array | undefined => {
-    const content = contents.get(image);
-    if (content === undefined || content.sizeBytes > MAX_IMAGE_BYTES) return undefined;
-    const bytes = new Uint8Array(content.sizeBytes);
-    const place = { snapshot: row.id, image, segmentCount: manifest.segments.length };
-    for (const slice of spaces.slices(content, place)) bytes.set(slice.bytes, slice.offset);
-    return bytes;
-  };
+function readProcesses(context: StoreContext, row: SnapshotRow): readonly ProcessDescription[] {
+  const snapshot = findPagesNow(context, row);
+  const files = new Map(snapshot.files.map((file) => [Buffer.from(file.name).toString(), file]));
+  const reader = new StoredFileReader(context);
   try {
-    return describeProcesses(readImage);
+    return describeProcesses((image) => {
+      const file = files.get(image);
+      if (file === undefined || file.content.sizeBytes > MAX_IMAGE_BYTES) return undefined;
+      return reader.read(row.id, file);
+    });
   } catch (error) {
     // Images are stored whatever is in them; one that cannot be decoded describes nothing.
     if (error instanceof StoreError && error.code === 'INVALID_IMAGE') return [];
     throw error;
+  } finally {
+    reader.close();
   }
 }

@@ -52,9 +52,9 @@ export class StoreLayout {
     return join(this.packDirectory(name), `${name}.pack`);
   }
 
-  /** The run of a pack. */
-  runFile(packName: string): string {
-    return join(this.index, `${packName}.run`);
+  /** A run of the page index, by its name. */
+  runFile(name: string): string {
+    return join(this.index, `${name}.run`);
   }
 
   /** A process's lease. */

@@ -5,15 +5,18 @@
  */
 import { basename } from 'node:path';
 import { StoreError } from '../errors.ts';
-import type { StoreContext } from './context.ts';
+import type { OperationOptions, StoreContext } from './context.ts';
 
 const PACK_SUFFIX = '.pack';
 
 /** Records the frames that were found damaged since the last time. */
-export async function recordLostFrames(context: StoreContext): Promise<void> {
-  if (context.staging === undefined) return;
+export async function recordLostFrames(
+  context: StoreContext,
+  onDamage: OperationOptions['onDamage'],
+): Promise<void> {
   const frames = context.packs.lostFrames.takeUnrecorded();
-  if (frames.length === 0) return;
+  for (const frame of frames) onDamage?.(frame);
+  if (context.staging === undefined || frames.length === 0) return;
   const rows = frames.map(({ file, offset }) => ({ pack: basename(file, PACK_SUFFIX), offset }));
   try {
     await context.catalog.addLostFrames(rows);

@@ -7,19 +7,26 @@
  * and its -wal are copied to a private temporary directory, and nothing of the store is touched.
  */
 import { dirname, join } from 'node:path';
-import { loadZstd } from '../bytes/zstd.ts';
+import { loadZstd, type Zstd } from '../bytes/zstd.ts';
 import { Catalog } from '../catalog/catalog.ts';
 import { storageError, StoreError, systemCode } from '../errors.ts';
 import type { Files } from '../files/files.ts';
 import { copyStable } from '../files/copy-stable.ts';
+import { nodeFiles } from '../files/node-files.ts';
 import { exists, isMissing, syncDirectory } from '../files/transfer.ts';
 import { PageIndex } from '../index/page-index.ts';
 import { PackSet } from '../pack/pack-set.ts';
+import { inlineThreads } from '../slices/inline-threads.ts';
+import type { Threads } from '../slices/threads.ts';
+import { workerThreads } from '../slices/worker-threads.ts';
+import { Background } from './background.ts';
+import { BufferPool } from './capture-buffers.ts';
 import { newIdentity } from './clock.ts';
 import type { StoreContext, StoreSettings } from './context.ts';
 import { checkFileSystem, checkFreeSpace } from './file-system-check.ts';
 import { createFormat, readFormat, type StoreFormat } from './format-file.ts';
 import { StoreLayout } from './layout.ts';
+import { PagesCache } from './pages-cache.ts';
 import { SegmentDirectory } from './segment-directory.ts';
 import { clearDeadStaging, StagingArea } from './staging.ts';
 
@@ -198,6 +205,8 @@ async function registerLease(context: StoreContext, staging: StagingArea): Promi
 
 async function closeForWriting(context: StoreContext, staging: StagingArea): Promise<void> {
   try {
+    await context.background.settle();
+    await context.threads.close();
     staging.close();
     await forgetLease(context, staging);
   } catch (error) {
@@ -236,15 +245,21 @@ async function openForReading(layout: StoreLayout, settings: OpenSettings): Prom
     const catalog = await Catalog.open(catalogFile, format.storeId, { mayBeNew });
     const context = await assemble(layout, settings, catalog, undefined);
     const close = async () => {
+      await context.threads.close();
       closeParts(context);
       files.removeTree(copy);
-      await Promise.resolve();
     };
     return { context, close };
   } catch (error) {
     files.removeTree(copy);
     throw error;
   }
+}
+
+/** Workers use Node's own file system: whoever brings another one works alone. */
+function makeThreads({ files, workers }: OpenSettings, zstd: Zstd): Threads {
+  const isOwn = files === nodeFiles;
+  return workers > 0 && isOwn ? workerThreads(workers, files, zstd) : inlineThreads(files, zstd);
 }
 
 async function assemble(
@@ -256,6 +271,7 @@ async function assemble(
   try {
     const { files } = settings;
     const zstd = await loadZstd();
+    const threads = makeThreads(settings, zstd);
     return {
       files,
       layout,
@@ -263,8 +279,12 @@ async function assemble(
       zstd,
       catalog,
       packs: new PackSet(files, zstd, (name) => layout.packFile(name)),
-      index: new PageIndex(files, settings.cacheBytes * INDEX_CACHE_SHARE),
+      index: new PageIndex(files, layout.index, settings.cacheBytes * INDEX_CACHE_SHARE),
       segments: new SegmentDirectory(catalog),
+      threads,
+      buffers: new BufferPool(threads.workers),
+      background: new Background(),
+      pagesCache: new PagesCache(),
       staging,
     };
   } catch (error) {

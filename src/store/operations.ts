@@ -27,7 +27,7 @@ export class Operations {
   /** Runs an operation that reads. */
   async run<T>(options: OperationOptions, work: (context: StoreContext) => Promise<T>): Promise<T> {
     const { context } = this;
-    const running = this.#attempt(options.signal, context, work);
+    const running = this.#attempt(options, context, work);
     this.#running.add(running);
     try {
       return await running;
@@ -46,7 +46,7 @@ export class Operations {
   }
 
   async #attempt<T>(
-    signal: AbortSignal | undefined,
+    { signal, onDamage }: OperationOptions,
     context: StoreContext,
     work: (context: StoreContext) => Promise<T>,
   ): Promise<T> {
@@ -60,7 +60,7 @@ export class Operations {
       if (systemCode(error) === undefined) throw error;
       throw storageError('use the store', context.layout.directory, error);
     } finally {
-      await recordLostFrames(context);
+      await recordLostFrames(context, onDamage);
     }
   }
 

@@ -1,68 +1,106 @@
 /**
- * Decides for each page of a capture whether the store has it already, and stores it if not: the
- * inner loop of a capture. Zero pages are runs of nothing; pages that this capture or a committed
- * pack holds become references; the rest go into this capture's segment, in the order they come.
+ * Decides for each page of a capture whether the store has it already, and puts those that it has
+ * not into this capture's segment. Slices come twice, in order both times: once scanned, to find
+ * what is new; and once compared with their base, to keep it as full or delta pages.
  *
  * Equality is the full SHA-256, always: a hint of the index counts only when the digest in the
  * pack agrees. A pack that cannot be read never matches.
  */
-import { DIGEST_BYTES, sha256Into } from '#digest';
+import { DIGEST_BYTES } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import { isDamage } from '../errors.ts';
 import type { ConfirmHit, PageIndex } from '../index/page-index.ts';
-import { LeafBuilder, ZERO_PAGE_DIGEST } from '../manifest/leaves.ts';
+import { LeafBuilder } from '../manifest/leaves.ts';
+import { ZERO_SEGMENT } from '../manifest/page-runs.ts';
 import { RecipeBuilder } from '../manifest/recipe.ts';
+import { DeltaFrames, FullFrames } from '../pack/frame-builder.ts';
 import type { PackSet } from '../pack/pack-set.ts';
+import { readRecord } from '../pack/page-diff.ts';
 import type { PackWriter } from '../pack/writer.ts';
+import { KEPT, PAGE, SLICE_PAGES, type Slice } from '../slices/slice.ts';
 import type { StoreContext } from './context.ts';
-import { RecentPages } from './recent-pages.ts';
-import type { SegmentDirectory } from './segment-directory.ts';
+import type { FrameQueue } from './frame-queue.ts';
+import { NewSlots } from './new-slots.ts';
+import type { RecentPages } from './recent-pages.ts';
+import type { PlacedSegment, SegmentDirectory } from './segment-directory.ts';
 
-/** Pages that one call of `addSlice` takes at most: 1 MiB. */
-export const SLICE_PAGES = 256;
+/** What is known of a slice between its two visits. */
+export interface SliceFindings {
+  /** Pages that are new to the store. */
+  newPages: number;
+  /** Of each page: local number of a segment, or one of FOUND. */
+  readonly segment: Int32Array;
+  /** Of each page: the slot, or the number of the new page. */
+  readonly slot: Uint32Array;
+}
 
-/** The parts of a space, when all its pages have been added. */
-export interface StoredSpace {
+/** What a page is that is in no known segment. */
+const FOUND = { zero: -1, same: -2, new: -3 } as const;
+
+/** Findings for one slice at a time. */
+export function newFindings(): SliceFindings {
+  return {
+    newPages: 0,
+    segment: new Int32Array(SLICE_PAGES),
+    slot: new Uint32Array(SLICE_PAGES),
+  };
+}
+
+/** A file that has been stored: what the manifest says of it. */
+export interface StoredContent {
   readonly leaves: Uint8Array;
   readonly recipe: Uint8Array;
 }
 
-const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
+/** How a capture stores its pages. */
+export interface PageStoreOptions {
+  readonly writer: PackWriter;
+  readonly frames: FrameQueue;
+  /** Identity of the capture's own segment. */
+  readonly identity: Uint8Array;
+  /** Whether recipes are differences to the base's. */
+  readonly differs: boolean;
+  /** Empty. */
+  readonly recent: RecentPages;
+}
 
 /** Stores the pages of one capture. */
 export class PageStore {
-  /** Bytes to be filled, slice by slice, by the caller. */
-  readonly slice: Buffer = Buffer.allocUnsafeSlow(SLICE_PAGES * PAGE_BYTES);
-  readonly #pages: readonly Buffer[] = pageViews(this.slice);
-  readonly #digest: Buffer = Buffer.alloc(DIGEST_BYTES);
-  readonly #writer: PackWriter;
-  readonly #index: PageIndex;
   readonly #packs: PackSet;
+  readonly #index: PageIndex;
   readonly #directory: SegmentDirectory;
-  readonly #recent = new RecentPages();
+  readonly #options: PageStoreOptions;
+  readonly #full = new FullFrames();
+  readonly #delta = new DeltaFrames();
+  readonly #recent: RecentPages;
+  readonly #newSlots = new NewSlots();
   readonly #leaves = new LeafBuilder();
   readonly #recipe = new RecipeBuilder();
-  /** Identities by manifest-local number; the capture's own segment is 0. */
+  /** Identities of the segments that the recipes refer to; the capture's own is the first. */
   readonly #segments: Uint8Array[];
-  /** Manifest-local numbers of the segments of each pack, by their numbers there. */
-  readonly #localNumbers = new Map<string, number[]>();
+  /** The catalog's numbers of segments to local ones, in the manifest and in the pack. */
+  readonly #inManifest = new Map<number, number>();
+  readonly #inPack = new Map<number, number>();
+  /** Where the segments are that hits of the index were in. */
+  readonly #places = new Map<number, PlacedSegment>();
+  /** Where the digest that is looked for is, and what `#confirm` found. */
+  #digests: Buffer = Buffer.alloc(0);
+  #digestOffset = 0;
   #foundSegment = 0;
   #foundSlot = 0;
-  #newPages = 0;
 
-  /** @param ownSegment identity of the segment that this capture adds. */
-  constructor(context: StoreContext, writer: PackWriter, ownSegment: Uint8Array) {
-    this.#writer = writer;
-    this.#index = context.index;
+  constructor(context: StoreContext, options: PageStoreOptions) {
     this.#packs = context.packs;
+    this.#index = context.index;
     this.#directory = context.segments;
-    context.segments.refresh();
-    this.#segments = [ownSegment];
+    this.#options = options;
+    this.#recent = options.recent;
+    this.#segments = [options.identity];
   }
 
-  /** Pages that this capture added to the store. */
+  /** Pages that this capture has added so far. */
   get newPages(): number {
-    return this.#newPages;
+    return this.#newSlots.length;
   }
 
   /** Identities of the segments that the recipes refer to, by local number. */
@@ -70,81 +108,157 @@ export class PageStore {
     return this.#segments;
   }
 
-  /** Adds the first `length` bytes of the slice to the current space. */
-  addSlice(length: number): void {
-    const whole = Math.floor(length / PAGE_BYTES);
-    for (let i = 0; i < whole; i++) this.#addPage(this.#pages[i] as Buffer);
-    if (length > whole * PAGE_BYTES) {
-      this.#addPage(this.slice.subarray(whole * PAGE_BYTES, length));
+  /** First visit: says of each page of a scanned slice where it is, and lists the new ones. */
+  findNew(slice: Slice, pages: number, findings: SliceFindings): void {
+    findings.newPages = 0;
+    for (let i = 0; i < pages; i++) {
+      const kind = slice.kinds[i];
+      if (kind === PAGE.same) this.#findSame(slice, i, findings);
+      else if (kind === PAGE.zero) this.#findZero(slice, i, findings);
+      else this.#findChanged(slice, i, findings);
     }
   }
 
-  /** Ends the current space; the next page begins another. */
-  endSpace(): StoredSpace {
+  #findSame(slice: Slice, i: number, findings: SliceFindings): void {
+    if (this.#options.differs) {
+      findings.segment[i] = FOUND.same;
+      return;
+    }
+    const base = slice.basePage[i] as number;
+    const number = slice.baseSegment[base] as number;
+    findings.segment[i] = number === ZERO_SEGMENT ? FOUND.zero : this.#numberInManifest(number);
+    findings.slot[i] = slice.baseSlot[base] as number;
+  }
+
+  /** Where the base has zeros as well, the run of pages that are the same goes on. */
+  #findZero(slice: Slice, i: number, findings: SliceFindings): void {
+    const base = slice.basePage[i] as number;
+    const isSame = this.#options.differs && base >= 0 && slice.baseSegment[base] === ZERO_SEGMENT;
+    findings.segment[i] = isSame ? FOUND.same : FOUND.zero;
+  }
+
+  #findChanged(slice: Slice, i: number, findings: SliceFindings): void {
+    const { digests, digestWords } = slice;
+    const offset = i * DIGEST_BYTES;
+    const recent = this.#recent.find(digestWords, i);
+    if (recent >= 0) {
+      findings.segment[i] = FOUND.new;
+      findings.slot[i] = recent;
+    } else if (this.#isInIndex(digests, offset)) {
+      findings.segment[i] = this.#foundSegment;
+      findings.slot[i] = this.#foundSlot;
+    } else {
+      const number = this.#newSlots.reserve();
+      this.#recent.add(digestWords, i, number);
+      findings.segment[i] = FOUND.new;
+      findings.slot[i] = number;
+      slice.newPages[findings.newPages++] = i;
+    }
+  }
+
+  #isInIndex(digests: Buffer, offset: number): boolean {
+    this.#digests = digests;
+    this.#digestOffset = offset;
+    return this.#index.find(digests, offset, this.#confirm);
+  }
+
+  /** Second visit: keeps the new pages, and writes the recipe and the leaves of all of them. */
+  keep(slice: Slice, pages: number, bytes: number, findings: SliceFindings): void {
+    for (let i = 0; i < findings.newPages; i++) {
+      const page = slice.newPages[i] as number;
+      const length = Math.min(PAGE_BYTES, bytes - page * PAGE_BYTES);
+      const slot =
+        slice.kept[i] === KEPT.delta
+          ? this.#keepDelta(slice, page, length)
+          : this.#keepFull(slice, page, length);
+      this.#newSlots.settle(slot);
+    }
+    for (let i = 0; i < pages; i++) {
+      this.#leaves.add(slice.digests, i * DIGEST_BYTES);
+      this.#addToRecipe(findings.segment[i] as number, findings.slot[i] as number);
+    }
+  }
+
+  #addToRecipe(segment: number, slot: number): void {
+    if (segment >= 0) this.#recipe.addSlot(segment, slot);
+    else if (segment === FOUND.zero) this.#recipe.addZero();
+    else if (segment === FOUND.same) this.#recipe.addSame();
+    else this.#recipe.addSlot(0, this.#newSlots.slotOf(slot));
+  }
+
+  #keepFull(slice: Slice, page: number, length: number): number {
+    const view = slice.views[page] as Buffer;
+    const start = page * DIGEST_BYTES;
+    const digest = slice.digests.subarray(start, start + DIGEST_BYTES);
+    const slot = this.#full.add(length === PAGE_BYTES ? view : view.subarray(0, length), digest);
+    if (this.#full.isFull) this.#endFrame(this.#full);
+    return slot;
+  }
+
+  #keepDelta(slice: Slice, page: number, length: number): number {
+    const record = readRecord(slice.pages, page * PAGE_BYTES);
+    const slot = this.#delta.add(record, this.#numberInPack(record.segment), length);
+    if (this.#delta.isFull) this.#endFrame(this.#delta);
+    return slot;
+  }
+
+  #endFrame(frames: FullFrames | DeltaFrames): void {
+    const frame = frames.take();
+    if (frame !== undefined) this.#options.frames.add(frame);
+  }
+
+  /** Ends the current file; the next page begins another. */
+  endFile(): StoredContent {
     return { leaves: this.#leaves.finish(), recipe: this.#recipe.finish() };
   }
 
-  #addPage(page: Buffer): void {
-    if (page.equals(ZERO_PAGE)) {
-      this.#leaves.add(ZERO_PAGE_DIGEST, 0);
-      this.#recipe.addZero();
-      return;
-    }
-    const digest = this.#digest;
-    sha256Into(page, digest, 0);
-    this.#leaves.add(digest, 0);
-    const recent = this.#recent.find(digest, 0);
-    if (recent >= 0) this.#recipe.addSlot(0, recent);
-    else if (this.#index.find(digest, 0, this.#confirm)) {
-      this.#recipe.addSlot(this.#foundSegment, this.#foundSlot);
-    } else this.#addNewPage(page);
+  /** Ends the capture's pages: what has been begun goes into the last frames. */
+  end(): void {
+    this.#endFrame(this.#full);
+    this.#endFrame(this.#delta);
   }
 
-  #addNewPage(page: Buffer): void {
-    const slot = this.#writer.addPage(page, this.#digest, 0);
-    this.#recent.add(this.#digest, 0, slot);
-    this.#recipe.addSlot(0, slot);
-    this.#newPages += 1;
+  #numberInManifest(number: number): number {
+    let local = this.#inManifest.get(number);
+    if (local === undefined) {
+      local = this.#segments.push(this.#directory.table.identity(number).slice()) - 1;
+      this.#inManifest.set(number, local);
+    }
+    return local;
+  }
+
+  #numberInPack(number: number): number {
+    let local = this.#inPack.get(number);
+    if (local === undefined) {
+      local = this.#options.writer.reference(this.#directory.table.identity(number).slice());
+      this.#inPack.set(number, local);
+    }
+    return local;
   }
 
   /** Made once: a closure a page would be 100,000 objects a second. */
-  readonly #confirm: ConfirmHit = (pack, segment, slot) => {
+  readonly #confirm: ConfirmHit = (number, slot) => {
     try {
-      const local = this.#localNumber(pack, segment);
-      if (local < 0) return false;
-      if (!this.#packs.reader(pack).hasDigest(segment, slot, this.#digest, 0)) return false;
-      this.#foundSegment = local;
+      const segment = this.#place(number);
+      if (segment === undefined) return false;
+      const reader = this.#packs.reader(segment.packName);
+      if (!reader.hasDigest(segment.local, slot, this.#digests, this.#digestOffset)) return false;
     } catch (error) {
       // A capture never fails because old data is damaged: what cannot be read does not match.
       if (isDamage(error)) return false;
       throw error;
     }
+    this.#foundSegment = this.#numberInManifest(number);
     this.#foundSlot = slot;
     return true;
   };
 
-  /** The number of a segment in this manifest; -1 for one that the catalog does not know. */
-  #localNumber(pack: string, segment: number): number {
-    let numbers = this.#localNumbers.get(pack);
-    if (numbers === undefined) this.#localNumbers.set(pack, (numbers = []));
-    let number = numbers[segment];
-    if (number === undefined) {
-      const reader = this.#packs.reader(pack);
-      const identity = reader.footer.references[segment];
-      if (identity === undefined) throw reader.corrupt(`no segment ${segment} in this pack`);
-      number = this.#isCommitted(identity, pack) ? this.#segments.push(identity) - 1 : -1;
-      numbers[segment] = number;
+  #place(number: number): PlacedSegment | undefined {
+    let segment = this.#places.get(number);
+    if (segment === undefined) {
+      segment = this.#directory.at(number);
+      if (segment !== undefined) this.#places.set(number, segment);
     }
-    return number;
+    return segment;
   }
-
-  /** A page counts as stored only where a restore will look for it. */
-  #isCommitted(identity: Uint8Array, pack: string): boolean {
-    return this.#directory.find(identity)?.packName === pack;
-  }
-}
-
-function pageViews(slice: Buffer): Buffer[] {
-  const viewOf = (_: unknown, i: number) => slice.subarray(i * PAGE_BYTES, (i + 1) * PAGE_BYTES);
-  return Array.from({ length: SLICE_PAGES }, viewOf);
 }

@@ -5,7 +5,7 @@
  * 2. it is read back: header, trailer, footer, frame tables, digests and manifest decode
  * 3. packs/xx/ is made if need be and packs/ fsynced; the pack is renamed into packs/xx/, which is
  *    fsynced
- * 4. its run goes into index/ (ignored until the commit, and not needed for it)
+ * 4. its segment's run goes into index/ (ignored until the commit, and not needed for it)
  * 5. one transaction of the catalog: the commit point
  *
  * A failure before 5 leaves nothing but files in staging, or a pack that no catalog knows, which
@@ -19,7 +19,7 @@ import type { FinishedPack } from '../pack/writer.ts';
 import type { CaptureToCommit } from '../catalog/catalog.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import type { StoreContext } from './context.ts';
-import { writeRun } from './index-packs.ts';
+import { writeRun } from './index-write.ts';
 
 /** A sealed pack in staging, and what the catalog is to say of it. */
 export interface StagedCapture {
@@ -39,12 +39,13 @@ export async function publish(
   const { name } = pack;
   verifyStaged(context, staged);
   signal?.throwIfAborted();
+  let run: string | undefined;
   try {
     movePack(context, staged.path, name);
-    writeRun(context, name, context.packs.reader(name));
+    run = await writeRun(context, { identity: segment.identity, packName: name, local: 0 }, signal);
     return await context.catalog.commitCapture({ pack, segment, snapshot }, signal);
   } catch (error) {
-    if (!isCommitUncertain(error)) takeBack(context, name, snapshot.id);
+    if (!isCommitUncertain(error)) takeBack(context, name, run, snapshot.id);
     throw error;
   }
 }
@@ -93,13 +94,17 @@ function makeDirectory(context: StoreContext, directory: string): void {
 }
 
 /** Removes a pack that was not committed; when that is not certain, it stays, for repair. */
-function takeBack(context: StoreContext, name: string, snapshotId: string): void {
+function takeBack(
+  context: StoreContext,
+  name: string,
+  run: string | undefined,
+  snapshotId: string,
+): void {
   try {
     if (context.catalog.snapshots.byIdPrefix(snapshotId, 1).length > 0) return;
-    context.index.detach(name);
     context.packs.forget(name);
-    for (const path of [context.layout.packFile(name), context.layout.runFile(name)]) {
-      if (exists(context.files, path)) context.files.unlink(path);
+    for (const path of [context.layout.packFile(name), run]) {
+      if (path !== undefined && exists(context.files, path)) context.files.unlink(path);
     }
   } catch {
     // The first error is the one to report; an unknown pack harms nobody.

@@ -21,6 +21,7 @@ export function readManifest(context: StoreContext, row: SnapshotRow): Manifest 
     (manifest.parent && idToText(manifest.parent.id)) === row.parentId &&
     manifest.newPages === row.newPages &&
     manifest.revision === row.revision &&
+    (manifest.base && idToText(manifest.base.id)) === row.baseId &&
     sameBytes(snapshotDigest(manifest), row.digest);
   if (isThisOne) return manifest;
   const place = { file: pack.file, snapshot: row.id };

@@ -1,51 +1,79 @@
 /**
- * The pages that one capture has added so far, by digest: a set-associative table of a fixed size.
- * A set that is full forgets its oldest entry; a duplicate of a forgotten page is stored again.
- * That costs bytes, never a page.
+ * The pages that one capture has found to be new so far, by digest: a set-associative table of a
+ * fixed size. A set that is full forgets its oldest entry; a duplicate of a forgotten page is
+ * stored again. That costs bytes, never a page.
  *
  * Memory: 36 bytes an entry, 512 Ki entries: 19 MB, of which small captures touch little. It
- * covers 2 GiB of new pages before it forgets much.
+ * covers 2 GiB of new pages before it forgets much. One table serves a store's captures in turn.
  */
 import { DIGEST_BYTES } from '#digest';
 
 const WAYS = 4;
 const SETS = 2 ** 17;
+const DIGEST_WORDS = DIGEST_BYTES / 4;
+const MAX_USED = 2 ** 14;
 
-/** Digest to slot, for the pages of one capture. */
+/** Digest to number, for the new pages of one capture. */
 export class RecentPages {
-  readonly #digests: Buffer = Buffer.alloc(SETS * WAYS * DIGEST_BYTES);
-  /** Slot + 1; 0 is an empty entry. */
-  readonly #slots = new Uint32Array(SETS * WAYS);
+  readonly #digests = new Int32Array(SETS * WAYS * DIGEST_WORDS);
+  /** Number + 1; 0 is an empty entry. */
+  readonly #numbers = new Uint32Array(SETS * WAYS);
   /** The way of each set that is overwritten next. */
   readonly #nextWay = new Uint8Array(SETS);
+  /** Sets that are not empty, as long as clearing them is cheaper than clearing all. */
+  readonly #used = new Uint32Array(MAX_USED);
+  #usedCount = 0;
 
-  /** The slot of the page whose digest is in `digests` at `offset`, or -1. */
-  find(digests: Buffer, offset: number): number {
-    const first = setOf(digests, offset) * WAYS;
+  /** The number of the page whose digest is the `index`-th of `digests`, or -1. */
+  find(digests: Int32Array, index: number): number {
+    const first = setOf(digests, index) * WAYS;
     for (let entry = first; entry < first + WAYS; entry++) {
-      const slot = this.#slots[entry] as number;
-      if (slot === 0) return -1;
-      const at = entry * DIGEST_BYTES;
-      const end = at + DIGEST_BYTES;
-      if (this.#digests.compare(digests, offset, offset + DIGEST_BYTES, at, end) === 0) {
-        return slot - 1;
-      }
+      const number = this.#numbers[entry] as number;
+      if (number === 0) return -1;
+      if (this.#holds(entry, digests, index)) return number - 1;
     }
     return -1;
   }
 
-  /** Remembers a page that has just been added. */
-  add(digests: Buffer, offset: number, slot: number): void {
-    const set = setOf(digests, offset);
+  #holds(entry: number, digests: Int32Array, index: number): boolean {
+    for (let word = 0; word < DIGEST_WORDS; word++) {
+      if (this.#digests[entry * DIGEST_WORDS + word] !== digests[index * DIGEST_WORDS + word]) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Remembers a page that is new. */
+  add(digests: Int32Array, index: number, number: number): void {
+    const set = setOf(digests, index);
     const way = this.#nextWay[set] as number;
     this.#nextWay[set] = (way + 1) % WAYS;
     const entry = set * WAYS + way;
-    digests.copy(this.#digests, entry * DIGEST_BYTES, offset, offset + DIGEST_BYTES);
-    this.#slots[entry] = slot + 1;
+    for (let word = 0; word < DIGEST_WORDS; word++) {
+      this.#digests[entry * DIGEST_WORDS + word] = digests[index * DIGEST_WORDS + word] as number;
+    }
+    this.#numbers[entry] = number + 1;
+    if (this.#usedCount < MAX_USED) this.#used[this.#usedCount] = set;
+    this.#usedCount += 1;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    if (this.#usedCount > MAX_USED) {
+      this.#numbers.fill(0);
+      this.#nextWay.fill(0);
+    }
+    for (let i = 0; i < Math.min(this.#usedCount, MAX_USED); i++) {
+      const set = this.#used[i] as number;
+      this.#numbers.fill(0, set * WAYS, (set + 1) * WAYS);
+      this.#nextWay[set] = 0;
+    }
+    this.#usedCount = 0;
   }
 }
 
-/** Bytes 6 to 9 of the digest: the ones before choose the place in a run. */
-function setOf(digests: Buffer, offset: number): number {
-  return digests.readUInt32LE(offset + 6) % SETS;
+/** The second word of the digest: the bytes before choose the place in a run. */
+function setOf(digests: Int32Array, index: number): number {
+  return (digests[index * DIGEST_WORDS + 2] as number) & (SETS - 1);
 }

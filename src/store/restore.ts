@@ -4,23 +4,33 @@
  * become holes; nothing appears under the target's name before all of it is there.
  */
 import { dirname, resolve } from 'node:path';
-import { PAGE_BYTES } from '../bytes/page.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { storageError } from '../errors.ts';
 import type { Files } from '../files/files.ts';
-import { exists, writeAll } from '../files/transfer.ts';
-import type { Content, Manifest, ManifestEntry } from '../manifest/manifest.ts';
+import { exists } from '../files/transfer.ts';
+import type { ManifestEntry } from '../manifest/manifest.ts';
+import type { Crew } from '../slices/threads.ts';
 import { Pacer } from './clock.ts';
 import type { OperationOptions, StoreContext } from './context.ts';
-import { PageReader } from './page-reader.ts';
-import { readManifest } from './read-manifest.ts';
+import { withCrew } from './crew.ts';
+import { readRequests, runRead } from './read-requests.ts';
 import { RestoreTarget } from './restore-target.ts';
-import { SpaceReader, type CheckedSlice } from './space-reader.ts';
+import { findPages, type StoredFile, type StoredSnapshot } from './snapshot-pages.ts';
+import { TaskWindow } from './task-window.ts';
 
 /** What a restore takes. */
 export interface RestoreOptions extends OperationOptions {
   /** Whether the files are to survive a power loss when the restore is done; false by default. */
   readonly sync?: boolean | undefined;
+}
+
+/** What a restore did. */
+export interface RestoreReport {
+  /** Bytes of the files, holes included. */
+  readonly bytes: number;
+  /** Frames that were decoded, and how many different ones each thread needed. */
+  readonly framesDecoded: number;
+  readonly framesNeeded: number;
 }
 
 const INVENTORY = 'inventory.img';
@@ -31,16 +41,19 @@ export async function restore(
   row: SnapshotRow,
   target: string,
   options: RestoreOptions,
-): Promise<void> {
+): Promise<RestoreReport> {
   if (typeof target !== 'string' || target === '') throw new TypeError('a target is a path');
   checkOutside(context, target);
-  const manifest = readManifest(context, row);
-  const pages = new PageReader(context);
-  pages.useSegments(manifest.segments, row.id);
+  const pacer = new Pacer(options.signal);
+  const snapshot = await findPages(context, row, pacer);
   const directory = RestoreTarget.open(context.files, target, options.sync ?? false);
   try {
-    await restoreEntries(context, manifest, row.id, directory, new SpaceReader(pages), options);
-    directory.finish(manifest.directoryMode);
+    const counts = await withCrew(context, {}, async (crew, decoding) => {
+      await restoreEntries(snapshot, { crew, directory, pacer, files: context.files }, options);
+      return decoding;
+    });
+    directory.finish(snapshot.manifest.directoryMode);
+    return { bytes: row.logicalBytes, ...counts };
   } catch (error) {
     discard(directory);
     throw error;
@@ -63,65 +76,62 @@ function discard(directory: RestoreTarget): void {
   }
 }
 
+/** What a restore works with. */
+interface RestoreWork {
+  readonly crew: Crew;
+  readonly directory: RestoreTarget;
+  readonly pacer: Pacer;
+  readonly files: Files;
+}
+
 async function restoreEntries(
-  context: StoreContext,
-  manifest: Manifest,
-  snapshot: string,
-  directory: RestoreTarget,
-  spaces: SpaceReader,
+  snapshot: StoredSnapshot,
+  work: RestoreWork,
   options: OperationOptions,
 ): Promise<void> {
-  const pacer = new Pacer(options.signal);
-  const total = manifest.entries.reduce((sum, { content }) => sum + (content?.sizeBytes ?? 0), 0);
+  const { entries } = snapshot.manifest;
+  const total = entries.reduce((sum, { content }) => sum + (content?.sizeBytes ?? 0), 0);
+  const byName = new Map(snapshot.files.map((file) => [textOf(file.name), file]));
   let done = 0;
-  for (const { name, mode, content } of inventoryLast(manifest.entries)) {
-    if (content === undefined) {
-      directory.makeDirectory(name, mode);
-      continue;
-    }
-    const place = { snapshot, image: textOf(name), segmentCount: manifest.segments.length };
-    const file = directory.makeFile(name, mode);
-    try {
-      for (const slice of spaces.slices(content, place)) {
-        writeSlice(context.files, file.fd, file.path, slice);
-        options.onProgress?.({ phase: 'files', done: done + slice.offset, total });
-        await pacer.pause();
-      }
-      endFile(context.files, file.fd, file.path, content);
-      file.finish();
-    } finally {
-      file.close();
-    }
-    done += content.sizeBytes;
+  const report = (bytes: number) => {
+    done += bytes;
+    if (done < total) options.onProgress?.({ phase: 'files', done, total });
+  };
+  for (const { name, mode } of inventoryLast(entries)) {
+    const file = byName.get(textOf(name));
+    if (file === undefined) work.directory.makeDirectory(name, mode);
+    else await restoreFile(snapshot.row.id, file, work, report);
   }
-  options.onProgress?.({ phase: 'files', done, total });
+  options.onProgress?.({ phase: 'files', done: total, total });
+}
+
+async function restoreFile(
+  snapshot: string,
+  file: StoredFile,
+  { crew, directory, pacer, files }: RestoreWork,
+  report: (bytes: number) => void,
+): Promise<void> {
+  const made = directory.makeFile(file.name, file.mode);
+  const { fd, path } = made;
+  const tasks = new TaskWindow(2 * crew.width);
+  try {
+    for (const request of readRequests(snapshot, file, { fd, path })) {
+      await pacer.pause();
+      await tasks.add(runRead(crew, request).then(() => report(request.bytes)));
+    }
+    await tasks.end();
+    // A file that ends with a hole gets its length here.
+    attempt(path, () => files.truncate(fd, file.content.sizeBytes));
+    made.finish();
+  } finally {
+    await tasks.settle();
+    made.close();
+  }
 }
 
 function inventoryLast(entries: readonly ManifestEntry[]): ManifestEntry[] {
   const isInventory = ({ name }: ManifestEntry) => textOf(name) === INVENTORY;
   return [...entries.filter((entry) => !isInventory(entry)), ...entries.filter(isInventory)];
-}
-
-/** Writes the parts of a slice that are not zero pages, each in one call. */
-function writeSlice(files: Files, fd: number, path: string, slice: CheckedSlice): void {
-  const { bytes, zero, offset } = slice;
-  let page = 0;
-  while (page < zero.length) {
-    if (zero[page] === 1) {
-      page += 1;
-      continue;
-    }
-    const first = page;
-    while (page < zero.length && zero[page] === 0) page += 1;
-    const start = first * PAGE_BYTES;
-    const part = bytes.subarray(start, Math.min(page * PAGE_BYTES, bytes.length));
-    attempt(path, () => writeAll(files, fd, part, offset + start));
-  }
-}
-
-/** A file that ends with a hole gets its length here. */
-function endFile(files: Files, fd: number, path: string, content: Content): void {
-  attempt(path, () => files.truncate(fd, content.sizeBytes));
 }
 
 function attempt(path: string, action: () => void): void {

@@ -1,15 +1,22 @@
 /**
- * Where segments are: identity to pack, from the catalog, kept in memory (some 200 bytes for a
- * capture that added pages) and brought up to date before each operation.
+ * The table of segments, kept in step with the catalog: brought up to date before each operation,
+ * and shared with the threads that read pages.
  */
-import { toHex } from '../bytes/hex.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import type { SegmentRow } from '../catalog/rows.ts';
+import { SegmentTable } from '../pack/segment-table.ts';
 
-/** Finds segments by identity. */
+/** Where a segment is: in a pack, under a local number there. */
+export interface PlacedSegment {
+  readonly identity: Uint8Array;
+  /** Name of the pack. */
+  readonly packName: string;
+  readonly local: number;
+}
+
+/** Finds segments by identity and by number. */
 export class SegmentDirectory {
+  readonly table: SegmentTable = new SegmentTable();
   readonly #catalog: Catalog;
-  readonly #byIdentity = new Map<string, SegmentRow>();
   #lastNumber = 0;
 
   constructor(catalog: Catalog) {
@@ -18,14 +25,29 @@ export class SegmentDirectory {
 
   /** Reads what has been committed since the last time. */
   refresh(): void {
-    for (const row of this.#catalog.segments(this.#lastNumber)) {
-      this.#byIdentity.set(toHex(row.identity), row);
-      this.#lastNumber = row.number;
+    for (const { number, identity, packName, local } of this.#catalog.segments(this.#lastNumber)) {
+      this.table.add(number, identity, packName, local);
+      this.#lastNumber = number;
     }
   }
 
-  /** The segment with this identity, or undefined when the catalog does not know it. */
-  find(identity: Uint8Array): SegmentRow | undefined {
-    return this.#byIdentity.get(toHex(identity));
+  /** The number of the segment with this identity; 0 when the catalog does not know it. */
+  find(identity: Uint8Array): number {
+    return this.table.find(identity);
+  }
+
+  /** Where the segment with this number of the catalog is. */
+  at(number: number): PlacedSegment | undefined {
+    if (!this.table.has(number)) return undefined;
+    // A copy: the table may move.
+    const identity = this.table.identity(number).slice();
+    return { identity, packName: this.table.packName(number), local: this.table.local(number) };
+  }
+
+  /** The numbers of all segments, ascending. */
+  *numbers(): Generator<number> {
+    for (let number = 1; number <= this.#lastNumber; number++) {
+      if (this.table.has(number)) yield number;
+    }
   }
 }

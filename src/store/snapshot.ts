@@ -7,7 +7,7 @@ import type { SnapshotKind } from '../manifest/manifest.ts';
 import type { OperationOptions } from './context.ts';
 import { describeSnapshot, type SnapshotDescription } from './describe.ts';
 import type { Operations } from './operations.ts';
-import { restore, type RestoreOptions } from './restore.ts';
+import { restore, type RestoreOptions, type RestoreReport } from './restore.ts';
 
 /** How big a snapshot is. */
 export interface SnapshotSizes {
@@ -96,10 +96,10 @@ export class Snapshot {
    * @throws StoreError EXISTS, NOT_FOUND (no directory to restore into), CORRUPT, STORAGE,
    * ABORTED, CLOSED. Nothing is left behind.
    */
-  async restore(target: string, options: RestoreOptions = {}): Promise<void> {
-    await this.#operations.run(options, async (context) => {
+  async restore(target: string, options: RestoreOptions = {}): Promise<RestoreReport> {
+    return await this.#operations.run(options, async (context) => {
       try {
-        await restore(context, this.#row, target, options);
+        return await restore(context, this.#row, target, options);
       } catch (error) {
         throw error instanceof StoreError ? error.inSnapshot(this.id) : error;
       }

@@ -19,7 +19,7 @@ export class StagedPack {
     const sink = {
       write: (bytes: Uint8Array) => attempt(this.path, () => this.#file.write(bytes)),
     };
-    this.writer = new PackWriter(sink, context.zstd, context.settings.compressionLevel);
+    this.writer = new PackWriter(sink, context.zstd);
   }
 
   /** Ends the pack and makes it durable. */

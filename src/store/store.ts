@@ -1,4 +1,5 @@
 /** A store, as users see it: the door to its timelines and snapshots. Methods only bind. */
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { nodeFiles } from '../files/node-files.ts';
 import type { Files } from '../files/files.ts';
@@ -19,6 +20,13 @@ export interface OpenOptions {
   readonly cacheBytes?: number | undefined;
   /** zstd's level for pages, 1 (default) to 19. */
   readonly compressionLevel?: number | undefined;
+  /**
+   * Deltas that a page may stand on, 16 by default: more keep less, and read slower. With 0, pages
+   * are only kept in full.
+   */
+  readonly maxDeltaDepth?: number | undefined;
+  /** Threads that work for captures and restores; one for each core by default, 0 for none. */
+  readonly workers?: number | undefined;
   /** How long a capture waits for another one of the same timeline; a minute by default. */
   readonly lockTimeoutMs?: number | undefined;
   /** Allows network and user-space file systems, on which SQLite is not safe. */
@@ -40,6 +48,8 @@ export interface StoreStatistics {
   readonly storedBytes: number;
   /** Distinct pages in the packs. */
   readonly pages: number;
+  /** Bytes of the compressed pages in them; the rest are digests, tables and manifests. */
+  readonly frameBytes: number;
   /** Raised by every collection. */
   readonly generation: number;
 }
@@ -47,6 +57,9 @@ export interface StoreStatistics {
 const DEFAULT_CACHE_BYTES = 64 * 1024 * 1024;
 const DEFAULT_LOCK_TIMEOUT_MS = 60_000;
 const MAX_COMPRESSION_LEVEL = 19;
+const DEFAULT_DELTA_DEPTH = 16;
+const MAX_DELTA_DEPTH = 64;
+const MAX_WORKERS = 64;
 
 /**
  * A store of checkpoints.
@@ -100,6 +113,13 @@ export class SnapshotStore {
         1,
         MAX_COMPRESSION_LEVEL,
       ),
+      maxDeltaDepth: wholeNumber(
+        'maxDeltaDepth',
+        options.maxDeltaDepth ?? DEFAULT_DELTA_DEPTH,
+        0,
+        MAX_DELTA_DEPTH,
+      ),
+      workers: wholeNumber('workers', options.workers ?? availableParallelism(), 0, MAX_WORKERS),
     };
     return new SnapshotStore(new Operations(await openStore(resolve(directory), settings)));
   }

@@ -1,5 +1,6 @@
 /** A timeline, as users see it: the ordered snapshots of one container. Methods only bind. */
-import { capture, type CaptureSource } from './capture.ts';
+import { capture } from './capture.ts';
+import type { CaptureSource } from './capture-source.ts';
 import type { OperationOptions } from './context.ts';
 import type { Operations } from './operations.ts';
 import { Snapshot } from './snapshot.ts';

@@ -14,11 +14,14 @@ import { StoreError, type StoreErrorCode } from '../errors.ts';
 import { FRAME_PAGES } from '../pack/format.ts';
 import type { FrameTable } from '../pack/frame-table.ts';
 import type { PackReader } from '../pack/reader.ts';
+import type { Crew } from '../slices/threads.ts';
 import { Pacer } from './clock.ts';
 import type { OperationOptions, StoreContext } from './context.ts';
-import { PageReader } from './page-reader.ts';
+import { withCrew } from './crew.ts';
 import { readManifest } from './read-manifest.ts';
-import { SpaceReader } from './space-reader.ts';
+import { readRequests, runRead } from './read-requests.ts';
+import { findPages } from './snapshot-pages.ts';
+import { TaskWindow } from './task-window.ts';
 
 /** How much is read. */
 export type VerifyLevel = 'quick' | 'packs' | 'snapshots';
@@ -72,10 +75,12 @@ export async function verify(
     }
     options.onProgress?.({ phase: 'packs', done: i + 1, total: packs.length });
   }
-  for (const [i, row] of rows.entries()) {
-    await verifySnapshot(context, row, level, problems, pacer);
-    options.onProgress?.({ phase: 'snapshots', done: i + 1, total: rows.length });
-  }
+  await withCrew(context, { fresh: true }, async (crew) => {
+    for (const [i, row] of rows.entries()) {
+      await verifySnapshot(context, row, { level, problems, crew, pacer });
+      options.onProgress?.({ phase: 'snapshots', done: i + 1, total: rows.length });
+    }
+  });
   const unknownPacks = findUnknownPacks(context);
   return { level, packs: packs.length, snapshots: rows.length, unknownPacks, problems };
 }
@@ -101,14 +106,33 @@ function collect<T>(
   try {
     return check();
   } catch (error) {
-    if (!(error instanceof StoreError)) throw error;
-    const problem = problemOf(error, snapshot);
-    // Many files of a snapshot may need the same lost frame: once is enough.
-    const isSame = (other: VerifyProblem) =>
-      other.message === problem.message && other.snapshot === problem.snapshot;
-    if (!problems.some(isSame)) problems.push(problem);
+    addProblem(problems, snapshot, error);
     return undefined;
   }
+}
+
+/** The same for a check that takes its time. */
+async function collectLater<T>(
+  problems: VerifyProblem[],
+  snapshot: string | undefined,
+  check: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await check();
+  } catch (error) {
+    addProblem(problems, snapshot, error);
+    return undefined;
+  }
+}
+
+function addProblem(problems: VerifyProblem[], snapshot: string | undefined, error: unknown): void {
+  // What names no file is not about the store: a worker that stopped, for one.
+  if (!(error instanceof StoreError) || error.file === undefined) throw error;
+  const problem = problemOf(error, snapshot);
+  // Many files of a snapshot may need the same lost frame: once is enough.
+  const isSame = (other: VerifyProblem) =>
+    other.message === problem.message && other.snapshot === problem.snapshot;
+  if (!problems.some(isSame)) problems.push(problem);
 }
 
 function problemOf(error: StoreError, snapshot: string | undefined): VerifyProblem {
@@ -156,6 +180,8 @@ function* packSteps(
 }
 
 function checkFrame(pack: PackReader, table: FrameTable, index: number, buffer: Buffer): void {
+  // Delta pages have no digests of their own: their bytes are checked here, their pages by leaves.
+  if (table.isDelta(index)) return void pack.readDeltaFrame(table, index);
   pack.readFrame(table, index, buffer);
   const expected = pack.frameDigests(table, index);
   const digest = Buffer.alloc(DIGEST_BYTES);
@@ -171,26 +197,24 @@ function checkFrame(pack: PackReader, table: FrameTable, index: number, buffer: 
 async function verifySnapshot(
   context: StoreContext,
   row: SnapshotRow,
-  level: VerifyLevel,
-  problems: VerifyProblem[],
-  pacer: Pacer,
+  check: {
+    readonly level: VerifyLevel;
+    readonly problems: VerifyProblem[];
+    readonly crew: Crew;
+    readonly pacer: Pacer;
+  },
 ): Promise<void> {
+  const { level, problems, crew, pacer } = check;
   const manifest = collect(problems, row.id, () => readManifest(context, row));
   if (manifest === undefined || level !== 'snapshots') return;
-  const pages = new PageReader(context);
-  const spaces = new SpaceReader(pages);
-  const isLocated = collect(problems, row.id, () => {
-    pages.useSegments(manifest.segments, row.id);
-    return true;
-  });
-  if (isLocated === undefined) return;
-  for (const { name, content } of manifest.entries) {
-    if (content === undefined) continue;
-    const image = Buffer.from(name).toString();
-    const place = { snapshot: row.id, image, segmentCount: manifest.segments.length };
-    const slices = spaces.slices(content, place);
-    while (collect(problems, row.id, () => slices.next().done === false) === true) {
+  const found = await collectLater(problems, row.id, () => findPages(context, row, pacer, true));
+  if (found === undefined) return;
+  const tasks = new TaskWindow(2 * crew.width);
+  for (const file of found.files) {
+    for (const request of readRequests(row.id, file, undefined)) {
       await pacer.pause();
+      await tasks.add(collectLater(problems, row.id, () => runRead(crew, request)));
     }
   }
+  await tasks.end();
 }

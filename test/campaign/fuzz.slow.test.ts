@@ -18,10 +18,11 @@ import {
   type ImageDirectory,
   openImageDirectory,
 } from '../../src/criu.ts';
-import { SnapshotStore, StoreError } from '../../src/index.ts';
+import { type SnapshotStore, StoreError } from '../../src/index.ts';
 import { fixture } from '../support/fixtures.ts';
 import { readEntry } from '../support/image-directories.ts';
 import { mutate, mutation, type Mutation } from '../support/mutations.ts';
+import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const cases = 100 * Number(process.env['CRIU_TIMELINE_CASES'] ?? 200);
 const root = mkdtempSync(
@@ -195,8 +196,7 @@ test(`${cases} mutated dumps are refused or captured, and nothing else`, async (
   const seed = Date.now() >>> 0;
   process.stderr.write(`fuzz: seed ${seed}\n`);
   const sandboxes = sources.map((source, i) => new Sandbox(source, i));
-  const open = (number: number) =>
-    SnapshotStore.open(join(root, `store-${number}`), { create: true });
+  const open = (number: number) => openUnmanaged(join(root, `store-${number}`), { create: true });
   let [number, used] = [0, 0];
   let store = await open(number);
   let peak = 0;

@@ -160,6 +160,7 @@ describe('commitCapture', () => {
       packs: 3,
       packBytes: 3006,
       pages: 36,
+      frameBytes: 1506,
       logicalBytes: 4096 * 6,
       generation: 0,
     });

@@ -33,11 +33,11 @@ const columns = Object.keys(TABLES).flatMap((table) => {
     store: ['store_id', 'generation', 'checksum'],
     timelines: ['number', 'name', 'checksum'],
     packs: ['number', 'name', 'size_bytes', 'generation', 'checksum'],
-    segments: ['number', 'identity', 'pack', 'local', 'pages', 'checksum'],
+    segments: ['number', 'identity', 'pack', 'local', 'pages', 'frame_bytes', 'checksum'],
     snapshots: [
       'number id timeline sequence kind taken_at_ms digest parent_id parent_digest criu_run_id',
       'labels logical_bytes logical_pages new_pages stored_bytes pack manifest_digest revision',
-      'removed checksum',
+      'base_id removed checksum',
     ].flatMap((line) => line.split(' ')),
   };
   return (names[table] ?? []).map((column): [string, string] => [table, column]);

@@ -11,11 +11,11 @@ import {
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
-import { SnapshotStore } from '../../src/index.ts';
 import { fixture } from '../support/fixtures.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 import { expectSameTree } from '../support/trees.ts';
 import { startProgram, type Ended } from './program.ts';
+import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
 const store = newPath();
@@ -27,7 +27,7 @@ async function runExample(name: string, ...args: string[]): Promise<Ended> {
 }
 
 beforeAll(async () => {
-  const open = await SnapshotStore.open(store, { create: true });
+  const open = await openUnmanaged(store, { create: true });
   for (const [index, images] of dumps.entries()) {
     await open.timeline('zoo').capture({ images, takenAt: days[index] });
   }
@@ -60,7 +60,7 @@ test('recover passes over damaged snapshots', async () => {
   const damaged = newPath();
   const target = newPath();
   cpSync(store, damaged, { recursive: true });
-  const open = await SnapshotStore.open(damaged);
+  const open = await openUnmanaged(damaged);
   const [, , last] = open.timeline('zoo').list();
   await open.close();
   truncatePackOfSize(damaged, last?.sizes.stored.bytes ?? 0);
@@ -88,7 +88,7 @@ test('ticker captures dumps as they appear, and stops at Ctrl-C', async () => {
   while (!text.join('').includes('c is now zoo@2')) await delay(5);
   child.kill('SIGINT');
   expect(await ended).toMatchObject({ status: 0, stderr: '' });
-  const open = await SnapshotStore.open(newStore);
+  const open = await openUnmanaged(newStore);
   const list = open.timeline('zoo').list();
   expect(list.map(({ labels }) => labels['dump'])).toEqual(['a', 'c']);
   expect(list[0]?.takenAt).toEqual(new Date(1_000_000_000));

@@ -2,18 +2,18 @@
 import { closeSync, openSync, readdirSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { SnapshotStore } from '../../src/index.ts';
 import { fixture } from '../support/fixtures.ts';
 import { storeState } from '../support/store-state.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 import { expectFailure, run, startProgram } from './program.ts';
+import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
 const images = fixture('zoo-4.2/001');
 const store = newPath();
 
 async function makeStore(path: string): Promise<void> {
-  const open = await SnapshotStore.open(path, { create: true });
+  const open = await openUnmanaged(path, { create: true });
   await open.timeline('zoo').capture({ images });
   await open.close();
 }

@@ -5,12 +5,12 @@ import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
-import { SnapshotStore } from '../../src/index.ts';
 import { fixture } from '../support/fixtures.ts';
 import { makeImageDirectory } from '../support/image-directories.ts';
 import { storeState } from '../support/store-state.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 import { linesOf, startProgram } from './program.ts';
+import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
 const store = newPath();
@@ -19,7 +19,7 @@ const bigDump = newPath();
 const BIG_PAGES = 32_768;
 
 beforeAll(async () => {
-  const open = await SnapshotStore.open(store, { create: true });
+  const open = await openUnmanaged(store, { create: true });
   await open.timeline('zoo').capture({ images: fixture('zoo-4.2/001') });
   await open.close();
   const runs = [{ start: 16, count: BIG_PAGES }];

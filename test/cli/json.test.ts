@@ -1,10 +1,11 @@
 /** `--json`: every command prints one document that says the same as the library. */
 import { beforeAll, expect, test } from 'vitest';
-import { SnapshotStore } from '../../src/index.ts';
+import type { SnapshotStore } from '../../src/index.ts';
 import { fixture } from '../support/fixtures.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 import { treeBytes } from '../support/trees.ts';
 import { documentOf } from './program.ts';
+import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
 const store = newPath();
@@ -14,7 +15,7 @@ let captured: Record<string, unknown> = {};
 
 /** What the library itself says, as JSON. */
 async function inLibrary(read: (store: SnapshotStore) => unknown): Promise<unknown> {
-  const open = await SnapshotStore.open(store, { readOnly: true });
+  const open = await openUnmanaged(store, { readOnly: true });
   try {
     return JSON.parse(JSON.stringify(await read(open)));
   } finally {
@@ -40,7 +41,7 @@ test('list prints timelines with their snapshots', async () => {
 
 test('list of an empty store prints an empty list', async () => {
   const empty = newPath();
-  await (await SnapshotStore.open(empty, { create: true })).close();
+  await (await openUnmanaged(empty, { create: true })).close();
   expect(await documentOf('list', '--store', empty)).toEqual({ timelines: [] });
 });
 

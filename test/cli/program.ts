@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const FROM_SOURCE = ['--import', 'tsx', '-C', '@criu-timeline/source'];
+// Not tsx itself, which would leave the worker threads of the program without it.
+const FROM_SOURCE = ['--import', './test/support/typescript.mjs', '-C', '@criu-timeline/source'];
 
 /** What is left of a program when it has ended. */
 export interface Ended {

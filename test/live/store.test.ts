@@ -5,14 +5,15 @@
 import fs from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openImageDirectory } from '../../src/criu.ts';
-import { SnapshotStore } from '../../src/index.ts';
+import type { SnapshotStore } from '../../src/index.ts';
 import { makeIncrementalDump } from '../support/image-directories.ts';
 import { CRIU_VERSIONS, Stage, findCriu } from './criu.ts';
+import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 async function openStageWithStore(): Promise<{ stage: Stage; store: SnapshotStore }> {
   const stage = new Stage();
   onTestFinished(() => stage.close());
-  const store = await SnapshotStore.open(stage.path('store'), { create: true });
+  const store = await openUnmanaged(stage.path('store'), { create: true });
   onTestFinished(() => store.close());
   return { stage, store };
 }

@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
-import { SnapshotStore, StoreError } from '../../src/index.ts';
+import { type SnapshotStore, StoreError } from '../../src/index.ts';
 import { type ClosedStore, flipped, makeClosedStore } from '../support/damaged-store.ts';
 import { expectFailure } from '../support/failures.ts';
 import { makeImageDirectory } from '../support/image-directories.ts';
@@ -12,6 +12,7 @@ import { makeDump } from '../support/made-dumps.ts';
 import { expectRestores } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 import { describeTree } from '../support/trees.ts';
+import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
 
@@ -56,7 +57,7 @@ async function tolerate(action: () => unknown): Promise<string> {
  */
 async function useAll(closed: ClosedStore, directory: string): Promise<readonly string[]> {
   let store: SnapshotStore | undefined;
-  const opening = await tolerate(async () => (store = await SnapshotStore.open(directory)));
+  const opening = await tolerate(async () => (store = await openUnmanaged(directory)));
   if (store === undefined) return [opening];
   const opened = store;
   try {
@@ -164,12 +165,12 @@ describe('a row of the catalog', () => {
       const alone = makeImageDirectory(newPath(), {
         spaces: [{ name: 'pagemap-1', pagesId: 1, runs: [{ start: 5000, count: 9, seed: 5 }] }],
       });
-      const writer = await SnapshotStore.open(closed.directory);
+      const writer = await openUnmanaged(closed.directory);
       const { id } = await writer.timeline('alone').capture({ images: alone });
       await writer.close();
       // Of the second capture: the first holds small images that all dumps share.
       change(closed.directory, `UPDATE ${table} SET checksum = randomblob(8) WHERE number = 2`);
-      await using store = await SnapshotStore.open(closed.directory);
+      await using store = await openUnmanaged(closed.directory);
       await expectRestores(store.snapshot(id), alone);
       for (const timeline of ['alone', 't']) {
         const images = makeDump(newPath(), 80);
@@ -191,7 +192,7 @@ test('a pack that the catalog does not know is listed by verify, and left alone'
   const stranger = join(closed.directory, 'packs', 'ab', `ab${'0'.repeat(62)}.pack`);
   mkdirSync(join(stranger, '..'), { recursive: true });
   writeFileSync(stranger, 'of a capture that was cut off');
-  await using store = await SnapshotStore.open(closed.directory);
+  await using store = await openUnmanaged(closed.directory);
   await store.timeline('t').capture({ images: makeDump(newPath(), 7) });
   const report = await store.verify({ level: 'quick' });
   expect(report).toMatchObject({ unknownPacks: [stranger], problems: [] });
@@ -200,7 +201,7 @@ test('a pack that the catalog does not know is listed by verify, and left alone'
 
 describe('the file of the catalog', () => {
   test('that was copied without its -wal is CORRUPT while packs are there', async () => {
-    const writer = await SnapshotStore.open(newPath(), { create: true });
+    const writer = await openUnmanaged(newPath(), { create: true });
     await writer.timeline('t').capture({ images: makeDump(newPath(), 1) });
     const copy = newPath();
     cpSync(writer.directory, copy, { recursive: true });
@@ -208,7 +209,7 @@ describe('the file of the catalog', () => {
     rmSync(join(copy, 'catalog.sqlite-wal'));
     rmSync(join(copy, 'catalog.sqlite-shm'), { force: true });
     for (const options of [{}, { create: true }, { readOnly: true }]) {
-      await expect(SnapshotStore.open(copy, options)).rejects.toMatchObject({ code: 'CORRUPT' });
+      await expect(openUnmanaged(copy, options)).rejects.toMatchObject({ code: 'CORRUPT' });
     }
   });
 
@@ -236,7 +237,7 @@ describe('the file of the catalog', () => {
     }
     const directory = copyOf(closed);
     writeFileSync(join(directory, 'catalog.sqlite'), 'something else'.repeat(1000));
-    const open = () => SnapshotStore.open(directory);
+    const open = () => openUnmanaged(directory);
     await expectFailure(open, { code: 'CORRUPT', file: join(directory, 'catalog.sqlite') });
   });
 
@@ -246,7 +247,7 @@ describe('the file of the catalog', () => {
       const closed = await makeClosedStore(newPath);
       const file = join(closed.directory, 'catalog.sqlite');
       rmSync(file);
-      const open = () => SnapshotStore.open(closed.directory, options);
+      const open = () => openUnmanaged(closed.directory, options);
       await expectFailure(open, { code: 'CORRUPT', file, message: /missing|lost/ });
       expect(() => statSync(file)).toThrow(/ENOENT/);
     },
@@ -256,14 +257,14 @@ describe('the file of the catalog', () => {
     const closed = await makeClosedStore(newPath);
     const file = join(closed.directory, 'catalog.sqlite');
     writeFileSync(file, '');
-    await expectFailure(() => SnapshotStore.open(closed.directory), { code: 'CORRUPT', file });
+    await expectFailure(() => openUnmanaged(closed.directory), { code: 'CORRUPT', file });
   });
 
   test('of another store is CORRUPT', async () => {
     const [closed, other] = [await makeClosedStore(newPath), await makeClosedStore(newPath)];
     const file = join(closed.directory, 'catalog.sqlite');
     writeFileSync(file, readFileSync(join(other.directory, 'catalog.sqlite')));
-    const open = () => SnapshotStore.open(closed.directory);
+    const open = () => openUnmanaged(closed.directory);
     await expectFailure(open, { code: 'CORRUPT', file, message: /another store/ });
   });
 
@@ -273,7 +274,7 @@ describe('the file of the catalog', () => {
     const catalog = new Database(file);
     catalog.pragma('user_version = 99');
     catalog.close();
-    const open = () => SnapshotStore.open(closed.directory);
+    const open = () => openUnmanaged(closed.directory);
     await expectFailure(open, { code: 'UNSUPPORTED_VERSION', file });
   });
 });

@@ -7,7 +7,7 @@ import { symlinkSync, unlinkSync, writeFileSync, cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { SnapshotStore, StoreError } from '../../src/index.ts';
+import { type SnapshotStore, StoreError } from '../../src/index.ts';
 import { expectFailure } from '../support/failures.ts';
 import { systemError, watchedFiles, type Call } from '../support/faulty-files.ts';
 import { expectCaptures } from '../support/refusals.ts';
@@ -16,6 +16,7 @@ import { openStore } from '../support/stores.ts';
 import { storeState } from '../support/store-state.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 import { describeTree } from '../support/trees.ts';
+import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
 
@@ -187,7 +188,7 @@ describe('files that cannot be read', () => {
     const files = watchedFiles((call, [path]) => {
       if (call === 'realpath' && path === images) throw systemError('EACCES', call);
     });
-    const store = await SnapshotStore.open(newPath(), { create: true, files });
+    const store = await openUnmanaged(newPath(), { create: true, files });
     const capture = () => store.timeline('t').capture({ images });
     await expectFailure(capture, { code: 'STORAGE', file: images, message: /EACCES/ });
     await expectCaptures(store, 1);

@@ -6,7 +6,6 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { SnapshotStore } from '../../src/index.ts';
 import {
   type ClosedStore,
   diagnose,
@@ -18,6 +17,7 @@ import { expectFailure } from '../support/failures.ts';
 import { makeDump } from '../support/made-dumps.ts';
 import { expectRestores, openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
+import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
 
@@ -65,7 +65,7 @@ describe('a pack', () => {
     expect((await diagnose(closed, newPath)).report.problems).toEqual([]);
   });
 
-  test('that is cut off at any length loses what is in it, and nothing else', async () => {
+  test('that is cut off at any length loses what is in it, and what differs from it', async () => {
     const closed = await makeClosedStore(newPath);
     const file = closed.packs[1] ?? '';
     for (const length of [...spread(statSync(file).size, 12), statSync(file).size - 1]) {
@@ -74,7 +74,8 @@ describe('a pack', () => {
         (bytes) => bytes.subarray(0, length),
         async () => {
           const { lost, report } = await diagnose(closed, newPath);
-          expect(lost).toEqual([closed.ids[1]]);
+          // The first one stands alone; the recipe of the third differs from the second's.
+          expect(lost).toEqual(closed.ids.slice(1));
           expect(report.problems.map((problem) => problem.file)).toContain(file);
         },
       );
@@ -138,7 +139,7 @@ describe('a pack', () => {
       damage(first);
       await expectHeals(closed.directory);
       // Without runs, they have to be built from what cannot be read.
-      for (const run of closed.runs) rmSync(run);
+      for (const run of closed.runs) rmSync(run, { force: true });
       await expectHeals(closed.directory);
     }
   });
@@ -163,15 +164,16 @@ describe('a run of the index', () => {
     ['is gone', (path) => rmSync(path)],
     ['is empty', (path) => writeFileSync(path, '')],
     ['is cut off', (path) => writeFileSync(path, readFileSync(path).subarray(0, 1000))],
-    ['has a bit flipped in its header', (path) => flip(path, 100)],
-    ['has a bit flipped in a block', (path) => flip(path, 8 * 64 + 5)],
-    ['has a bit flipped in its fences', (path) => flip(path, statSync(path).size * 8 - 70)],
+    ['has a bit flipped in its filter', (path) => flip(path, 100)],
+    ['has a bit flipped in a block', (path) => flip(path, statSync(path).size * 4)],
+    ['has a bit flipped in its fences', (path) => flip(path, statSync(path).size * 8 - 300)],
     ['has a bit flipped at its end', (path) => flip(path, statSync(path).size * 8 - 1)],
     ['is another one', (path) => writeFileSync(path, readFileSync(otherRun(path)))],
   ];
 
   function flip(path: string, bit: number): void {
-    writeFileSync(path, flipped(readFileSync(path), bit));
+    const bytes = readFileSync(path);
+    writeFileSync(path, flipped(bytes, bit % (bytes.length * 8)));
   }
 
   function otherRun(path: string): string {
@@ -182,22 +184,29 @@ describe('a run of the index', () => {
   test.each(damages)(
     'that %s is built again, and then no page is stored twice',
     async (_, damage) => {
-      const closed = await makeClosedStore(newPath);
-      for (const run of closed.runs) {
-        const before = readFileSync(run);
+      // Delta pages are not in the index: without them, it knows every page.
+      const options = { maxDeltaDepth: 0 };
+      const closed = await makeClosedStore(newPath, options);
+      for (const number of closed.runs.keys()) {
+        const copy = copyOf(closed);
+        const run = copy.runs[number] ?? '';
         damage(run);
-        const store = await openStore(closed.directory);
-        for (const images of closed.dumps) {
-          const snapshot = await store.timeline('t').capture({ images });
-          await expectRestores(snapshot, images);
-        }
-        // At the latest the second capture has met the damage and built the run anew.
-        const again = await store.timeline('t').capture({ images: closed.dumps[1] ?? '' });
-        expect(again.sizes.new.pages).toBe(0);
+        const store = await openStore(copy.directory, options);
+        const capture = async (timeline: string): Promise<number> => {
+          let pages = 0;
+          for (const images of copy.dumps) {
+            const snapshot = await store.timeline(timeline).capture({ images });
+            await expectRestores(snapshot, images);
+            pages += snapshot.sizes.new.pages;
+          }
+          return pages;
+        };
+        // Where it shows only when a block is read, the first captures have met it.
+        await capture('first');
+        expect(await capture('second')).toBe(0);
         await store.close();
-        expect(readFileSync(run).equals(before)).toBe(true);
+        expect((await diagnose(copy, newPath)).report.problems).toEqual([]);
       }
-      expect((await diagnose(closed, newPath)).report.problems).toEqual([]);
     },
   );
 
@@ -232,7 +241,7 @@ describe('format.json', () => {
   test('with any bit flipped is CORRUPT', async () => {
     const closed = await makeClosedStore(newPath);
     const file = join(closed.directory, 'format.json');
-    const open = () => SnapshotStore.open(closed.directory, { readOnly: true });
+    const open = () => openUnmanaged(closed.directory, { readOnly: true });
     for (let bit = 0; bit < statSync(file).size * 8; bit += 3) {
       await whileDamaged(
         file,
@@ -259,7 +268,7 @@ describe('format.json', () => {
     for (const damage of damages) {
       await whileDamaged(file, damage, async () => {
         for (const options of [{}, { readOnly: true }, { create: true }]) {
-          const open = () => SnapshotStore.open(closed.directory, options);
+          const open = () => openUnmanaged(closed.directory, options);
           await expectFailure(open, { code: 'CORRUPT' });
         }
       });

@@ -7,7 +7,7 @@ import { randomFillSync } from 'node:crypto';
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { SnapshotStore, StoreError } from '../../src/index.ts';
+import { StoreError } from '../../src/index.ts';
 import { failureOf } from '../support/failures.ts';
 import { type Call, EVERY_CALL, FaultyFiles } from '../support/faulty-files.ts';
 import { canMount, mountMemory, resizeMemory } from '../support/mounts.ts';
@@ -16,6 +16,7 @@ import { makeDump } from '../support/made-dumps.ts';
 import { expectRestores, openStore } from '../support/stores.ts';
 import { type StoreState, storeState } from '../support/store-state.ts';
 import { temporaryPaths } from '../support/temporary.ts';
+import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
 
@@ -111,13 +112,13 @@ describe.each(FAULTS)('with %s', (code, calls) => {
     let before = openDescriptors();
     const attempt = async (): Promise<void> => {
       directory = newPath();
-      const store = await SnapshotStore.open(directory, { create: true, files: faulty.files });
+      const store = await openUnmanaged(directory, { create: true, files: faulty.files });
       await store.close();
     };
     const failures = await failEverywhere(faulty, [code, calls], attempt, async () => {
       const leaked = Math.max(0, openDescriptors() - before);
       before = openDescriptors();
-      const store = await SnapshotStore.open(directory, { create: true });
+      const store = await openUnmanaged(directory, { create: true });
       await store.timeline('t').capture({ images: makeDump(newPath(), 1) });
       const staging = readdirSync(join(directory, 'staging'));
       const leases = readdirSync(join(directory, 'leases')).sort();
@@ -140,14 +141,14 @@ describe.each(FAULTS)('with %s', (code, calls) => {
     let before = openDescriptors();
     for (const readOnly of [false, true]) {
       const attempt = async (): Promise<void> => {
-        const store = await SnapshotStore.open(directory, { files: faulty.files, readOnly });
+        const store = await openUnmanaged(directory, { files: faulty.files, readOnly });
         await store.close();
       };
       await failEverywhere(faulty, [code, calls], attempt, async () => {
         const leaked = Math.max(0, openDescriptors() - before);
         before = openDescriptors();
         expect(`${leaked} leaked`).toBe('0 leaked');
-        const store = await SnapshotStore.open(directory);
+        const store = await openUnmanaged(directory);
         await store.close();
         expect(storeState(directory)).toEqual(state);
       });

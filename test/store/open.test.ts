@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { SnapshotStore, type OpenOptions } from '../../src/index.ts';
+import type { SnapshotStore, OpenOptions } from '../../src/index.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
 import { runChild } from '../support/children.ts';
 import { expectFailure } from '../support/failures.ts';
@@ -23,6 +23,7 @@ import { expectRestores, openStore } from '../support/stores.ts';
 import { storeState } from '../support/store-state.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 import { describeTree } from '../support/trees.ts';
+import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
 
@@ -41,7 +42,7 @@ async function rewriteFormat(directory: string, change: object): Promise<void> {
 
 async function closedStore(): Promise<string> {
   const directory = newPath();
-  const store = await SnapshotStore.open(directory, { create: true });
+  const store = await openUnmanaged(directory, { create: true });
   await store.timeline('t').capture({ images: makeDump(newPath(), 1) });
   await store.close();
   return directory;
@@ -80,7 +81,7 @@ describe('creating a store', () => {
     mkdirSync(directory, { mode: 0o755 });
     writeFileSync(join(directory, 'letter'), 'x');
     const before = describeTree(directory);
-    const open = () => SnapshotStore.open(directory, { create: true });
+    const open = () => openUnmanaged(directory, { create: true });
     await expectFailure(open, { code: 'EXISTS', file: directory, message: /letter/ });
     expect(describeTree(directory)).toEqual(before);
   });
@@ -88,7 +89,7 @@ describe('creating a store', () => {
   test('refuses what is no directory', async () => {
     const file = newPath();
     writeFileSync(file, 'x');
-    const open = (path: string) => () => SnapshotStore.open(path, { create: true });
+    const open = (path: string) => () => openUnmanaged(path, { create: true });
     await expectFailure(open(file), { code: 'NOT_FOUND', file, message: /not a directory/ });
     await expectFailure(open(join(file, 'below')), { code: 'STORAGE', message: /ENOTDIR/ });
     expect(readFileSync(file, 'utf8')).toBe('x');
@@ -129,7 +130,7 @@ describe('creating a store', () => {
     const files = { ...nodeFiles, space: () => ({ freeBytes: 2 ** 40, type: 0x6969 }) };
     const directory = newPath();
     const open = (options: OpenOptions) =>
-      SnapshotStore.open(directory, { create: true, files, ...options });
+      openUnmanaged(directory, { create: true, files, ...options });
     await expectFailure(() => open({}), { code: 'STORAGE', file: directory, message: /NFS/ });
     expect(readdirSync(directory)).toEqual([]);
     const store = await open({ anyFileSystem: true });
@@ -139,7 +140,7 @@ describe('creating a store', () => {
   test('refuses a disk that is almost full', async () => {
     const files = { ...nodeFiles, space: () => ({ freeBytes: 1000, type: 0xef53 }) };
     const directory = newPath();
-    const open = () => SnapshotStore.open(directory, { create: true, files });
+    const open = () => openUnmanaged(directory, { create: true, files });
     await expectFailure(open, { code: 'STORAGE', file: directory, message: /1000 bytes are free/ });
     expect(readdirSync(directory)).toEqual([]);
   });
@@ -158,7 +159,7 @@ describe('creating a store', () => {
         return nodeFiles.open(...values);
       },
     };
-    const open = () => SnapshotStore.open(directory, { create: true, files });
+    const open = () => openUnmanaged(directory, { create: true, files });
     await expectFailure(open, { code: 'STORAGE' });
     expect(leases).toBeLessThan(20);
   });
@@ -167,7 +168,7 @@ describe('creating a store', () => {
 describe('opening a store', () => {
   test('finds none where there is none, and makes nothing', async () => {
     const directory = newPath();
-    const open = (options: OpenOptions = {}) => SnapshotStore.open(directory, options);
+    const open = (options: OpenOptions = {}) => openUnmanaged(directory, options);
     await expectFailure(open, { code: 'NOT_FOUND', file: directory });
     await expectFailure(() => open({ readOnly: true }), { code: 'NOT_FOUND', file: directory });
     expect(existsSync(directory)).toBe(false);
@@ -210,14 +211,14 @@ describe('opening a store', () => {
     ['create and readOnly', { create: true, readOnly: true }, TypeError],
   ])('is misuse with %s', async (_, options, expected) => {
     const directory = newPath();
-    const open = () => SnapshotStore.open(directory, { create: true, ...options });
+    const open = () => openUnmanaged(directory, { create: true, ...options });
     await expect(open()).rejects.toThrow(expected);
     expect(existsSync(directory)).toBe(false);
   });
 
   test('is misuse without a path', async () => {
     for (const path of ['', undefined, 5]) {
-      await expect(SnapshotStore.open(path as string)).rejects.toThrow(TypeError);
+      await expect(openUnmanaged(path as string)).rejects.toThrow(TypeError);
     }
   });
 
@@ -237,7 +238,7 @@ describe('opening a store', () => {
     const before = describeTree(directory);
     for (const options of [{}, { create: true }, { readOnly: true }]) {
       const file = join(directory, 'format.json');
-      const open = () => SnapshotStore.open(directory, options);
+      const open = () => openUnmanaged(directory, options);
       await expectFailure(open, { code: 'UNSUPPORTED_VERSION', file, message });
     }
     expect(describeTree(directory)).toEqual(before);
@@ -303,7 +304,7 @@ describe('a store opened for reading', () => {
     await store.timeline('t').latest()?.restore(newPath());
     expect((await store.verify()).problems).toEqual([]);
     await store.close();
-    const open = () => SnapshotStore.open(mounted);
+    const open = () => openUnmanaged(mounted);
     await expectFailure(open, { code: 'READ_ONLY', file: mounted, message: /read-only/ });
   });
 });
@@ -335,7 +336,7 @@ describe('closing a store', () => {
     const directory = newPath();
     let outside: SnapshotStore | undefined;
     {
-      await using store = await SnapshotStore.open(directory, { create: true });
+      await using store = await openUnmanaged(directory, { create: true });
       outside = store;
       expect(store.timelines()).toEqual([]);
     }
@@ -346,7 +347,7 @@ describe('closing a store', () => {
     const descriptors = () => readdirSync('/proc/self/fd').length;
     const before = descriptors();
     for (let i = 0; i < 3; i++) {
-      const store = await SnapshotStore.open(newPath(), { create: true });
+      const store = await openUnmanaged(newPath(), { create: true });
       const snapshot = await store.timeline('t').capture({ images: makeDump(newPath(), i) });
       await snapshot.restore(newPath());
       await store.verify();

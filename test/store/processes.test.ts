@@ -2,13 +2,14 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { SnapshotStore } from '../../src/index.ts';
+import type { SnapshotStore } from '../../src/index.ts';
 import { type Child, type Report, startChild } from '../support/children.ts';
 import { expectFailure } from '../support/failures.ts';
 import { makeDump } from '../support/made-dumps.ts';
 import { readCatalog } from '../support/store-state.ts';
 import { expectRestores, openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
+import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
 
@@ -153,7 +154,7 @@ describe('the staging of a process', () => {
     await dead?.kill();
     expect(readdirSync(staging)).toHaveLength(2);
 
-    const store = await SnapshotStore.open(directory);
+    const store = await openUnmanaged(directory);
     expect(readdirSync(staging)).toHaveLength(2);
     const leases = readdirSync(join(directory, 'leases')).filter((name) => name.endsWith('.lease'));
     expect(leases.map((name) => name.slice(0, -6)).sort()).toEqual(readdirSync(staging).sort());

@@ -40,6 +40,8 @@ const two: readonly MadeRun[] = [{ start: 1, count: 2 }];
 
 interface Case {
   readonly title: string;
+  /** Whether it is the first of its timeline: otherwise a lost parent is taken for the newest. */
+  readonly isFirst?: boolean;
   readonly make: () => string;
   readonly code: StoreErrorCode;
   /** Relative to the directory; the directory itself when empty. */
@@ -188,6 +190,7 @@ const CASES: readonly Case[] = [
   },
   {
     title: 'a parent link to a directory that is not there',
+    isFirst: true,
     make: () => made([{ start: 1, count: 1, flags: PE_PARENT }], { parent: '../gone' }),
     code: 'INCOMPLETE',
     file: 'parent',
@@ -202,6 +205,7 @@ const CASES: readonly Case[] = [
   },
   {
     title: 'a parent link to itself',
+    isFirst: true,
     make: () => made([{ start: 1, count: 1, flags: PE_PARENT }], { parent: 'parent' }),
     code: 'INVALID_IMAGE',
     file: 'parent',
@@ -209,6 +213,7 @@ const CASES: readonly Case[] = [
   },
   {
     title: 'a parent link to a directory that is no dump',
+    isFirst: true,
     make: () => {
       const path = made([{ start: 1, count: 1, flags: PE_PARENT }], { parent: 'below' });
       mkdirSync(join(path, 'below'));
@@ -279,12 +284,26 @@ const CASES: readonly Case[] = [
 ];
 
 describe('a capture is refused with', () => {
-  test.each(CASES)('$title', async ({ make, code, file, message }) => {
+  test.each(CASES)('$title', async ({ isFirst, make, code, file, message }) => {
     const images = make();
-    const store = await storeWithSnapshot(newPath);
+    const store = isFirst === true ? await openStore(newPath()) : await storeWithSnapshot(newPath);
     const expected = { code, file: file === '' ? images : join(images, file), message };
     await expectRefused(store, { images }, expected);
   });
+
+  test.each(['../gone', 'parent', 'below', 'inventory.img'])(
+    'a parent link to %s, when the newest snapshot is not the parent',
+    async (parent) => {
+      const images = made([{ start: 1, count: 1, flags: PE_PARENT }], { parent });
+      mkdirSync(join(images, 'below'));
+      const store = await storeWithSnapshot(newPath);
+      await expectRefused(
+        store,
+        { images },
+        { code: 'INVALID_IMAGE', message: /page 0x1000 is in the parent, but .* no pagemap-1/ },
+      );
+    },
+  );
 
   test('parent links that lead round in a circle', async () => {
     const root = newPath();

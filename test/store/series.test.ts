@@ -27,12 +27,12 @@ async function expectAllRestored(store: SnapshotStore, dumps: readonly string[])
   }
 }
 
-/** Bytes of a store after it was closed, whatever they are. */
+/** Bytes of a store after it was closed, whatever they are but cache. */
 async function bytesWith(path: string, dumps: readonly string[]): Promise<number> {
   const store = await openStore(path);
   await captureAll(store, dumps);
   await store.close();
-  return treeBytes(path);
+  return treeBytes(path) - treeBytes(join(path, 'cache'));
 }
 
 describe.each(['redis', 'python', 'node'])('the large series of %s', (name) => {
@@ -80,10 +80,12 @@ describe('a made series', () => {
     await captureAll(store, dumps);
     await expectAllRestored(store, dumps);
     const news = store.timeline('series').list();
-    // A quarter of the first space changes from dump to dump, and the two pages of the other.
+    // A quarter of the first space changes from dump to dump, and the two pages of the other: only
+    // the first content of these is in a full page, which is found when it comes again.
     expect(news.slice(1).map(({ sizes }) => sizes.new.pages)).toEqual([
-      502, 502, 500, 500, 500, 500, 500,
+      502, 502, 500, 502, 502, 500, 502,
     ]);
+    for (const { sizes } of news.slice(1)) expect(sizes.stored.bytes).toBeLessThan(40_000);
   });
 
   test('shares its pages with other timelines', async () => {

@@ -11,6 +11,7 @@ import { failureOf } from '../support/failures.ts';
 import { makeDump } from '../support/made-dumps.ts';
 import { storeState } from '../support/store-state.ts';
 import { temporaryPaths } from '../support/temporary.ts';
+import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
 
@@ -70,10 +71,10 @@ const MATRIX: Record<string, Row> = {
 
 async function makeSubject(state: State): Promise<Subject> {
   const directory = newPath();
-  const writer = await SnapshotStore.open(directory, { create: true });
+  const writer = await openUnmanaged(directory, { create: true });
   await writer.timeline('t').capture({ images: images() });
   await writer.close();
-  const store = await SnapshotStore.open(directory, { readOnly: state === 'readOnly' });
+  const store = await openUnmanaged(directory, { readOnly: state === 'readOnly' });
   onTestFinished(() => store.close());
   const subject = { store, timeline: store.timeline('t'), snapshot: store.snapshot('t') };
   if (state === 'closed') await store.close();

@@ -7,6 +7,7 @@ import { expectFailure } from '../support/failures.ts';
 import { fixture } from '../support/fixtures.ts';
 import { makeImageDirectory } from '../support/image-directories.ts';
 import { makeDump } from '../support/made-dumps.ts';
+import { packsOf, pageBytesOf } from '../support/store-contents.ts';
 import { expectRestores, openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 import { treeBytes } from '../support/trees.ts';
@@ -180,10 +181,12 @@ describe('a snapshot', () => {
 
   test('is not found by a prefix that is too short or not unique', async () => {
     const store = await openStore(newPath());
-    const [first] = await captureAt(store, [1, 2, 3, 4, 5, 6, 7, 8]);
-    const id = first?.id ?? '';
+    const snapshots = await captureAt(store, [1, 2, 3, 4, 5, 6, 7, 8]);
+    // Eight characters of an id are 2^10 ms: of these captures, some share them.
+    const starts = snapshots.map((snapshot) => snapshot.id.slice(0, 8));
+    const id = starts.find((start, i) => starts.indexOf(start) !== i) ?? '';
+    expect(id).toHaveLength(8);
     await expectFailure(() => store.snapshot(id.slice(0, 7)), { code: 'NOT_FOUND' });
-    // Eight characters of an id are 2^10 ms.
     await expectFailure(() => store.snapshot(id.slice(0, 8)), {
       code: 'NOT_FOUND',
       message: /several/,
@@ -231,6 +234,7 @@ describe('a snapshot', () => {
     expect(second.sizes.logical).toEqual(first.sizes.logical);
     expect(second.sizes.new).toEqual({ bytes: 0, pages: 0 });
     const packs = treeBytes(join(store.directory, 'packs'));
+    const frames = (await packsOf(store.directory)).map(pageBytesOf);
     expect(first.sizes.stored.bytes + second.sizes.stored.bytes).toBe(packs);
     expect(store.statistics()).toEqual({
       timelines: 1,
@@ -240,6 +244,7 @@ describe('a snapshot', () => {
       packs: 2,
       storedBytes: packs,
       pages: first.sizes.new.pages,
+      frameBytes: frames.reduce((sum, frameBytes) => sum + frameBytes, 0),
       generation: 0,
     });
     await first.remove();

@@ -1,16 +1,16 @@
 /** The program of a child process: captures dumps, and says so once each is acknowledged. */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { SnapshotStore } from '../../src/index.ts';
 import type { Report, Task } from './children.ts';
 import { makeDump } from './made-dumps.ts';
+import { openUnmanaged } from './unmanaged-stores.ts';
 
 function say(report: Report): void {
   process.stdout.write(`${JSON.stringify(report)}\n`);
 }
 
 async function run(task: Task): Promise<void> {
-  const store = await SnapshotStore.open(task.directory, { create: true });
+  const store = await openUnmanaged(task.directory, { create: true });
   const format = readFileSync(join(task.directory, 'format.json'), 'utf8');
   say({ event: 'open', storeId: (JSON.parse(format) as { storeId: string }).storeId });
   for (let seed = task.first; seed < task.first + task.count; seed++) {

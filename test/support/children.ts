@@ -46,7 +46,10 @@ const program = fileURLToPath(new URL('capture-child.ts', import.meta.url));
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 function parametersOf(task: Task): string[] {
-  return ['--import', 'tsx', '-C', '@criu-timeline/source', program, JSON.stringify(task)];
+  // Not tsx itself, which would leave worker threads without it.
+  const typescript = './test/support/typescript.mjs';
+  const parameters = ['--import', typescript, '-C', '@criu-timeline/source', program];
+  return [...parameters, JSON.stringify(task)];
 }
 
 /** Runs a child on a task to its end, while this process does nothing at all. */

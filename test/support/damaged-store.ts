@@ -5,9 +5,10 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { SnapshotStore, StoreError, type VerifyReport } from '../../src/index.ts';
+import { type OpenOptions, StoreError, type VerifyReport } from '../../src/index.ts';
 import { makeDump } from './made-dumps.ts';
 import { describeTree } from './trees.ts';
+import { openUnmanaged } from './unmanaged-stores.ts';
 
 /** A closed store with one snapshot for each dump, in the timeline `t`. */
 export interface ClosedStore {
@@ -21,10 +22,13 @@ export interface ClosedStore {
 }
 
 /** Makes a store of three snapshots: two with pages of their own, one with none. */
-export async function makeClosedStore(newPath: () => string): Promise<ClosedStore> {
+export async function makeClosedStore(
+  newPath: () => string,
+  options: OpenOptions = {},
+): Promise<ClosedStore> {
   const directory = newPath();
   const dumps = [1, 2, 1].map((seed) => makeDump(newPath(), seed));
-  const store = await SnapshotStore.open(directory, { create: true });
+  const store = await openUnmanaged(directory, { create: true, ...options });
   const ids: string[] = [];
   const packs: string[] = [];
   for (const images of dumps) {
@@ -79,7 +83,7 @@ export interface Diagnosis {
  * something behind, or verify disagrees about which snapshots are lost.
  */
 export async function diagnose(closed: ClosedStore, newPath: () => string): Promise<Diagnosis> {
-  await using store = await SnapshotStore.open(closed.directory, { readOnly: true });
+  await using store = await openUnmanaged(closed.directory, { readOnly: true });
   const lost: string[] = [];
   for (const [i, id] of closed.ids.entries()) {
     const place = newPath();

@@ -6,10 +6,11 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { SnapshotStore } from '../../src/index.ts';
+import type { SnapshotStore } from '../../src/index.ts';
 import { type Child, startChild } from './children.ts';
 import { makeDump } from './made-dumps.ts';
 import { describeTree } from './trees.ts';
+import { openUnmanaged } from './unmanaged-stores.ts';
 
 /** A store that processes die in. */
 export class KillingField {
@@ -75,7 +76,7 @@ export class KillingField {
 
   async #check(): Promise<void> {
     const { directory } = this;
-    await using store = await SnapshotStore.open(directory);
+    await using store = await openUnmanaged(directory);
     const own = readdirSync(join(directory, 'staging'));
     expect(own).toHaveLength(1);
     const leases = readdirSync(join(directory, 'leases')).filter((name) => name.endsWith('.lease'));
@@ -102,7 +103,7 @@ export class KillingField {
 
   /** Checks every acknowledged snapshot, and every page of the store. */
   async checkAll(): Promise<void> {
-    await using store = await SnapshotStore.open(this.directory);
+    await using store = await openUnmanaged(this.directory);
     expect((await store.verify()).problems).toEqual([]);
     for (const [id, seed] of this.#acknowledged) await this.#expectWhole(store, id, seed);
     expect(existsSync(join(this.directory, 'format.json'))).toBe(true);

@@ -40,7 +40,7 @@ export function captureOf(
 ): CaptureToCommit {
   return {
     pack: { name: n.toString(16).padStart(64, '0'), sizeBytes: 1000 + n },
-    segment: { identity: new Uint8Array(16).fill(n), pages: 10 + n },
+    segment: { identity: new Uint8Array(16).fill(n), pages: 10 + n, frameBytes: 500 + n },
     snapshot: {
       id: snapshotId(n),
       timelineName: 'web',
@@ -58,6 +58,7 @@ export function captureOf(
       storedBytes: 1000 + n,
       manifestDigest: Buffer.alloc(32, 0x80 + n),
       revision: 0,
+      baseId: n === 1 ? undefined : snapshotId(n - 1),
       ...snapshot,
     },
   };

@@ -2,12 +2,13 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { SnapshotStore, type OpenOptions, type Snapshot } from '../../src/index.ts';
+import type { SnapshotStore, OpenOptions, Snapshot } from '../../src/index.ts';
 import { expectSameTree } from './trees.ts';
+import { openUnmanaged } from './unmanaged-stores.ts';
 
 /** Opens a store, which is created if need be; it is closed when the test is done. */
 export async function openStore(path: string, options: OpenOptions = {}): Promise<SnapshotStore> {
-  const store = await SnapshotStore.open(path, { create: options.readOnly !== true, ...options });
+  const store = await openUnmanaged(path, { create: options.readOnly !== true, ...options });
   onTestFinished(() => store.close());
   return store;
 }

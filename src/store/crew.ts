@@ -1,0 +1,54 @@
+/** Gets threads ready for an operation of a store: what they must know, and what they report. */
+import type { ContentSource } from '../images/index.ts';
+import type { Crew } from '../slices/threads.ts';
+import type { StoreContext } from './context.ts';
+
+/** What an operation wants of its threads. */
+export interface CrewNeeds {
+  /** The contents that a capture reads. */
+  readonly sources?: readonly ContentSource[] | undefined;
+  /** Path of the base's head. */
+  readonly head?: string | undefined;
+  /** Whether frames that are known to be damaged are not even tried. */
+  readonly refuseLost?: boolean | undefined;
+  /** Whether nothing that a thread remembers of the packs is to be used. */
+  readonly fresh?: boolean | undefined;
+}
+
+/** How much decoding an operation took. */
+export interface DecodingCounts {
+  /** Frames that were decoded, again and again where the cache was too small for them. */
+  framesDecoded: number;
+  /** Different frames that were needed, counted for each thread. */
+  framesNeeded: number;
+}
+
+/** Opens threads for an operation, runs it, and lets go of them when it has ended. */
+export async function withCrew<T>(
+  context: StoreContext,
+  needs: CrewNeeds,
+  work: (crew: Crew, counts: DecodingCounts) => Promise<T>,
+): Promise<T> {
+  const { threads, layout, settings, packs, segments } = context;
+  const counts = { framesDecoded: 0, framesNeeded: 0 };
+  const setup = {
+    packs: layout.packs,
+    segments: segments.table.buffer,
+    cacheBytes: settings.cacheBytes / Math.max(1, threads.workers),
+    lostFrames: packs.lostFrames.all(),
+    refuseLost: needs.refuseLost ?? false,
+    fresh: needs.fresh ?? false,
+    sources: needs.sources ?? [],
+    head: needs.head,
+  };
+  const crew = threads.open(setup, (report) => {
+    for (const frame of report.lost) packs.lostFrames.report(frame);
+    counts.framesDecoded += report.framesDecoded;
+    counts.framesNeeded += report.framesNeeded;
+  });
+  try {
+    return await work(crew, counts);
+  } finally {
+    await crew.close();
+  }
+}

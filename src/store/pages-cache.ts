@@ -1,0 +1,52 @@
+/**
+ * The snapshots whose pages were found last: the next capture continues one of them, and what it
+ * stores differs from it by one recipe, so that only that one has to be put on top. Bounded by
+ * runs. Without it, each capture of a redis began with 20 ms of putting 12 recipes together.
+ */
+import { sameBytes } from '../bytes/hex.ts';
+import type { SnapshotRow } from '../catalog/rows.ts';
+import type { StoredSnapshot } from './snapshot-pages.ts';
+
+/** Of 16 bytes each. */
+const MAX_RUNS = 512 * 1024;
+const MAX_SNAPSHOTS = 16;
+
+/** Remembers where the pages of snapshots are. */
+export class PagesCache {
+  /** A Map iterates from the oldest entry to the newest. */
+  readonly #snapshots = new Map<string, StoredSnapshot>();
+  #runs = 0;
+
+  /** What is known of a snapshot, as long as its manifest is still the same. */
+  get(row: SnapshotRow): StoredSnapshot | undefined {
+    const known = this.#snapshots.get(row.id);
+    if (known === undefined || !sameBytes(known.row.manifestDigest, row.manifestDigest)) {
+      return undefined;
+    }
+    return known;
+  }
+
+  /** Remembers a snapshot, unless it is too large. */
+  put(snapshot: StoredSnapshot): void {
+    const runs = runsIn(snapshot);
+    if (runs > MAX_RUNS) return;
+    this.#remove(snapshot.row.id);
+    this.#snapshots.set(snapshot.row.id, snapshot);
+    this.#runs += runs;
+    for (const id of this.#snapshots.keys()) {
+      if (this.#runs <= MAX_RUNS && this.#snapshots.size <= MAX_SNAPSHOTS) return;
+      this.#remove(id);
+    }
+  }
+
+  #remove(id: string): void {
+    const known = this.#snapshots.get(id);
+    if (known === undefined) return;
+    this.#snapshots.delete(id);
+    this.#runs -= runsIn(known);
+  }
+}
+
+function runsIn({ files }: StoredSnapshot): number {
+  return files.reduce((sum, { runs }) => sum + runs.length, 0);
+}

@@ -1,0 +1,50 @@
+/** Reads small stored files whole, on the calling thread: images that describe others. */
+import { DIGEST_BYTES } from '#digest';
+import { PAGE_BYTES } from '../bytes/page.ts';
+import { readLeaf } from '../slices/read.ts';
+import { Session, ThreadParts } from '../slices/session.ts';
+import type { StoreContext } from './context.ts';
+import { readRequests } from './read-requests.ts';
+import type { StoredFile } from './snapshot-pages.ts';
+
+/** Decoded frames to keep: what small files need. */
+const CACHE_BYTES = 4 * 1024 * 1024;
+
+/** Reads stored files. */
+export class StoredFileReader {
+  readonly #parts: ThreadParts;
+  readonly #session: Session;
+
+  constructor(context: StoreContext) {
+    const { files, zstd, layout, segments } = context;
+    this.#parts = new ThreadParts(files, zstd);
+    this.#session = new Session(this.#parts, {
+      packs: layout.packs,
+      segments: segments.table.buffer,
+      cacheBytes: CACHE_BYTES,
+      lostFrames: [],
+      refuseLost: false,
+      fresh: true,
+      sources: [],
+      head: undefined,
+    });
+  }
+
+  /** The content of a file, leaf by leaf against what was captured. @throws StoreError CORRUPT. */
+  read(snapshot: string, file: StoredFile): Uint8Array {
+    const bytes = new Uint8Array(file.content.sizeBytes);
+    for (const request of readRequests(snapshot, file, undefined)) {
+      const leaves = request.leaves.length / DIGEST_BYTES;
+      for (let leaf = 0; leaf < leaves; leaf++) {
+        bytes.set(readLeaf(this.#session, request, leaf), request.offset + leaf * 512 * PAGE_BYTES);
+      }
+    }
+    return bytes;
+  }
+
+  /** Closes what is open. */
+  close(): void {
+    this.#session.close();
+    this.#parts.close();
+  }
+}
