@@ -1,74 +1,56 @@
 /**
- * The benchmark: stores a series of image directories with this library and with what users would
- * pick instead, restores the newest, and prints times, throughput, kept bytes and ratios.
+ * The benchmark: runs suites, prints their tables, and writes their results. See README.md here.
  *
- *   npm run bench -- [--series DIR] [--runs N]
- *
- * DIR holds the image directories of one series, which sort in the order they were taken; without
- * it the small dumps of test/fixtures are used, which say little about speed. Subjects alternate,
- * each works in a child process, `sync` runs between them outside the timing, and what a subject
- * wrote stays until the run ends. Writing to memory that the kernel has just reclaimed is several
- * times faster than to memory that nobody has used yet, so where a subject takes 30 ms, a ratio of
- * restores says as much of that as of the subject; the order rotates to spread it. The median and
- * the spread are printed: on a shared machine, the ratios of one run say more than the times.
+ *   npm run bench -- [suite...] [--series DIR]... [--runs N] [--sizes N] [--quick]
  */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-import { fixture, unpackFixtures } from '../test/support/fixtures.ts';
-import { directoryBytes, warmUp } from './series.ts';
-import { cpA } from './subjects/cp-a.ts';
-import { ours } from './subjects/ours.ts';
-import { restic } from './subjects/restic.ts';
-import type { Measurement, Subject } from './subjects/subject.ts';
-import { tarZstd } from './subjects/tar-zstd.ts';
-import { printTable } from './table.ts';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseOptions, USAGE, type BenchOptions, type SuiteName } from './options.ts';
+import { inWorkDirectory } from './process/work-directory.ts';
+import { printResult, writeResult } from './report/write-result.ts';
+import type { Suite } from './suites/suite.ts';
 
-const { values } = parseArgs({
-  options: { series: { type: 'string' }, runs: { type: 'string', default: '3' } },
-});
+const EXIT_USAGE = 2;
 
-async function main(): Promise<void> {
-  const series = await findSeries();
-  const snapshots = readdirSync(series).sort();
-  const logicalBytes = directoryBytes(series);
-  const subjects = [ours, cpA, tarZstd, restic].filter((subject) => subject.isAvailable());
-  const results = new Map<string, Measurement[]>(subjects.map(({ name }) => [name, []]));
-  for (let run = 0; run < Number(values.runs); run++) {
-    const work = mkdtempSync(join(tmpdir(), 'criu-timeline-bench-'));
-    try {
-      warmUp(series);
-      // Each run begins with another one: the first to write meets memory that nobody has used yet.
-      const first = run % subjects.length;
-      for (const subject of [...subjects.slice(first), ...subjects.slice(0, first)]) {
-        execFileSync('sync');
-        results.get(subject.name)?.push(measure(subject, series, snapshots, work));
-      }
-    } finally {
-      rmSync(work, { recursive: true, force: true });
-    }
+/** Loaded when run, so that a suite that cannot be loaded does not keep the others from running. */
+const SUITES: Readonly<Record<SuiteName, () => Promise<Suite>>> = {
+  peers: async () => (await import('./suites/peers.ts')).peers,
+  long: async () => (await import('./suites/long.ts')).long,
+  scale: async () => (await import('./suites/scale.ts')).scale,
+  micro: async () => (await import('./suites/micro.ts')).micro,
+  seeds: async () => (await import('./suites/seeds.ts')).seeds,
+};
+
+async function runSuites(options: BenchOptions, directory: string): Promise<void> {
+  for (const name of options.suites) {
+    const suite = await SUITES[name]();
+    const date = new Date();
+    const { series, runs, quick, sizes } = options;
+    const work = mkdtempSync(join(directory, `${name}-`));
+    const say = (text: string): void => {
+      const seconds = ((Date.now() - date.getTime()) / 1000).toFixed(0);
+      console.error(`[${name}, ${seconds} s] ${text}`);
+    };
+    const result = await suite({ work, series, runs, quick, sizes, say });
+    rmSync(work, { recursive: true, force: true });
+    const circumstances = { suite: name, date, runs, quick };
+    printResult(result, circumstances);
+    const path = await writeResult(result, circumstances, options.output);
+    console.log(`Written: ${path}.json, .svg`);
   }
-  printTable({ series, snapshots: snapshots.length, logicalBytes, results });
 }
 
-async function findSeries(): Promise<string> {
-  if (values.series !== undefined) return resolve(values.series);
-  console.log('No --series: using the small fixtures, 3 dumps of 2.7 MB, too few for speed.');
-  await unpackFixtures();
-  return fixture('zoo-4.2');
+function readCommandLine(): BenchOptions | undefined {
+  try {
+    const options = parseOptions(process.argv.slice(2));
+    if (options === undefined) console.log(USAGE);
+    return options;
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.exitCode = EXIT_USAGE;
+    return undefined;
+  }
 }
 
-function measure(
-  subject: Subject,
-  series: string,
-  snapshots: readonly string[],
-  work: string,
-): Measurement {
-  const directory = join(work, subject.name.replaceAll(/\W+/g, '-'));
-  execFileSync('mkdir', ['-p', directory]);
-  return subject.measure({ series, snapshots, directory });
-}
-
-await main();
+const options = readCommandLine();
+if (options !== undefined) await inWorkDirectory((directory) => runSuites(options, directory));

@@ -1,43 +1,47 @@
-/**
- * This library: one child process captures the whole series, another restores the last snapshot.
- * Times are taken in the child around the calls; peak memory is the child's, runtime included.
- */
-import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
+/** This library: in one process that keeps the store open, and as a process for each command. */
 import { fileURLToPath } from 'node:url';
-import { directoryBytes } from '../series.ts';
+import { childCommand } from '../measure/child.ts';
+import { peer } from './peer.ts';
 import type { Subject } from './subject.ts';
 
-const CHILD = fileURLToPath(new URL('../child.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const TIMELINE = 'bench';
 
-interface ChildResult {
-  readonly milliseconds: number;
-  readonly peakBytes: number;
-}
+/** What may change between two series of measurements: all cores are used unless it says so. */
+const OPTIONS = {};
 
-/** The store, in-process. */
-export const ours: Subject = {
+/** How it is embedded. Times are taken in the process: open, all captures, close. */
+export const inProcess: Subject = {
   name: 'criu-timeline',
-  isAvailable: () => true,
-  measure: ({ series, snapshots, directory }) => {
-    const store = join(directory, 'store');
-    const images = snapshots.map((name) => join(series, name));
-    const stored = runChild(['capture', store, ...images]);
-    const keptBytes = directoryBytes(store);
-    execFileSync('sync');
-    const restored = runChild(['restore', store, join(directory, 'restored')]);
-    return {
-      storeMs: stored.milliseconds,
-      restoreMs: restored.milliseconds,
-      keptBytes,
-      storePeakBytes: stored.peakBytes,
-      restorePeakBytes: restored.peakBytes,
-    };
-  },
+  needs: [],
+  version: `"${process.execPath}" "${CLI}" --version`,
+  isInProcess: true,
+  cacheName: 'cache',
+  prepare: () => [],
+  store: ({ repository }, dumps) => [
+    childCommand({
+      store: repository,
+      options: { ...OPTIONS, create: true },
+      captures: dumps.map(({ path }) => ({ timeline: TIMELINE, images: path })),
+      statistics: true,
+    }),
+  ],
+  restore: ({ repository }, _dumps, index, target) => [
+    childCommand({
+      store: repository,
+      options: OPTIONS,
+      restores: [{ snapshot: `${TIMELINE}@${index + 1}`, target }],
+    }),
+  ],
 };
 
-function runChild(parameters: readonly string[]): ChildResult {
-  const command = ['--import', 'tsx', CHILD, ...parameters];
-  const output = execFileSync(process.execPath, command, { encoding: 'utf8' });
-  return JSON.parse(output) as ChildResult;
-}
+/** How it is used from a shell. */
+export const commandLine: Subject = peer({
+  name: 'criu-timeline, CLI',
+  needs: [],
+  version: `"${process.execPath}" "${CLI}" --version`,
+  cacheName: 'cache',
+  store: `"$NODE" "$CLI" capture --store "$REPOSITORY" ${TIMELINE} .`,
+  restore: `set -- $CHAIN; "$NODE" "$CLI" restore --store "$REPOSITORY" ${TIMELINE}@$# "$TARGET"`,
+  variables: () => ({ NODE: process.execPath, CLI }),
+});

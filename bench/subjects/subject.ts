@@ -1,51 +1,38 @@
-/** Something that can store a series of image directories and give the last one back. */
-import { execFileSync } from 'node:child_process';
+/**
+ * A subject: something that stores a series of image directories and gives any of them back. It is
+ * no more than commands, so that the same commands are timed, traced and run on nothing at all.
+ */
+import type { Program } from '../process/programs.ts';
+import type { ShellCommand } from '../process/shell.ts';
 
-/** Where a subject finds its input, and may write. */
-export interface Task {
-  readonly series: string;
-  /** Names of the image directories, in order. */
-  readonly snapshots: readonly string[];
-  /** An empty directory of its own. */
-  readonly directory: string;
+/** Where a subject works. */
+export interface Place {
+  /** What it keeps: an empty directory at first. */
+  readonly repository: string;
+  /** For caches and the like, which are not counted. */
+  readonly scratch: string;
 }
 
-/** What one run of a subject took. */
-export interface Measurement {
-  readonly storeMs: number;
-  readonly restoreMs: number;
-  readonly keptBytes: number;
-  /** Peak resident memory of storing and of restoring, where the subject is one process. */
-  readonly storePeakBytes?: number;
-  readonly restorePeakBytes?: number;
+/** One image directory of the series. */
+export interface Dump {
+  readonly name: string;
+  readonly path: string;
 }
 
-/** One row of the table. */
+/** One row of the tables. */
 export interface Subject {
   readonly name: string;
-  isAvailable(): boolean;
-  measure(task: Task): Measurement;
-}
-
-/** Milliseconds that `work` takes. */
-export function timed(work: () => void): number {
-  const start = performance.now();
-  work();
-  return performance.now() - start;
-}
-
-/** Runs a shell command in a directory, with values for the variables that it uses. */
-export function shell(command: string, cwd: string, variables: Record<string, string> = {}): void {
-  const env = { ...process.env, ...variables };
-  execFileSync('bash', ['-o', 'pipefail', '-c', command], { cwd, env, stdio: 'pipe' });
-}
-
-/** Whether a program is installed. */
-export function isInstalled(program: string): boolean {
-  try {
-    execFileSync('bash', ['-c', `command -v ${program}`], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
+  readonly needs: readonly Program[];
+  /** Shell lines that print the version. */
+  readonly version: string;
+  /** Untimed. */
+  prepare(place: Place): ShellCommand[];
+  /** Stores all dumps, in order. */
+  store(place: Place, dumps: readonly Dump[]): ShellCommand[];
+  /** Rebuilds the dump with this index of those stored at `target`, which is absent. */
+  restore(place: Place, dumps: readonly Dump[], index: number, target: string): ShellCommand[];
+  /** Prints a ChildReport: its time in the process counts, not that of the process. */
+  readonly isInProcess?: boolean;
+  /** Entry of the repository that is not counted as kept. */
+  readonly cacheName?: string;
 }
