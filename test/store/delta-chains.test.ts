@@ -2,12 +2,10 @@
  * Pages that change a little, again and again: chains of deltas stay as short as they are meant to
  * be, every moment comes out, and small changes cost little.
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type Memory, randomPages, withBytes, writeDump } from '../support/made-memory.ts';
-import { makeLargeDump, MEBIBYTE_PAGES } from '../support/large-dumps.ts';
-import { depthsOf, keptBytes, packsOf, pageBytesOf } from '../support/store-contents.ts';
+import { expectOneChangedPageCostsLittle } from '../support/one-changed-page.ts';
+import { depthsOf, packsOf, pageBytesOf } from '../support/store-contents.ts';
 import { expectRestores, openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
@@ -101,18 +99,6 @@ describe('one changed page', () => {
   const mebibytes = 128;
 
   test(`of ${mebibytes} MiB costs less than 4 KiB of pages, and 64 KiB in all`, async () => {
-    const images = makeLargeDump(newPath(), mebibytes * MEBIBYTE_PAGES);
-    const store = await openStore(newPath(), { workers: 2 });
-    await store.timeline('t').capture({ images });
-    const before = keptBytes(store.directory);
-    const file = openSync(join(images, 'pages-1.img'), 'r+');
-    writeSync(file, Buffer.from('changed'), 0, 7, 77 * 1024 * 1024 + 5);
-    closeSync(file);
-    const snapshot = await store.timeline('t').capture({ images });
-    expect(snapshot.sizes.new.pages).toBe(1);
-    const packs = await packsOf(store.directory);
-    expect(pageBytesOf(packs[1])).toBeLessThan(4096);
-    expect(keptBytes(store.directory) - before).toBeLessThan(65_536);
-    await expectRestores(snapshot, images);
+    await expectOneChangedPageCostsLittle(newPath, mebibytes);
   });
 });
