@@ -68,8 +68,10 @@ function deltaFrameCases(
   const records = recordsOf(internals, pages);
   const build = (take: (block: Uint8Array) => void): void => {
     const frames = new internals.frameBuilder.DeltaFrames();
+    const record = internals.pageDiff.newRecord();
     for (let i = 0; i < pages.length; i++) {
-      frames.add(internals.pageDiff.readRecord(records, i * PAGE_BYTES), 0, PAGE_BYTES);
+      internals.pageDiff.readRecord(records, i * PAGE_BYTES, record);
+      frames.add(record, 0, PAGE_BYTES);
       if (!frames.isFull) continue;
       const raw = frames.take()?.raw ?? new Uint8Array(0);
       take(encoder.encode(format.BLOCK.deltaFrame, raw, DELTA_LEVEL));

@@ -83,6 +83,12 @@ export class ByteReader {
 
   /** An unsigned LEB128 number; must fit 2^53 and use no more bytes than it needs. */
   varint(): number {
+    // Most are of one byte, and there are millions of them in a restore.
+    const first = this.#bytes[this.#position];
+    if (first !== undefined && first < 0x80) {
+      this.#position += 1;
+      return first;
+    }
     let value = 0;
     let scale = 1;
     for (;;) {

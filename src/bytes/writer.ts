@@ -42,7 +42,7 @@ export class ByteWriter {
   /** One byte. */
   u8(value: number): void {
     const start = this.#reserve(1);
-    this.#view.setUint8(start, value);
+    this.#buffer[start] = value;
   }
 
   /** Two bytes, little-endian. */
@@ -66,6 +66,10 @@ export class ByteWriter {
   /** An unsigned LEB128 number below 2^53. */
   varint(value: number): void {
     if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`varint of ${value}`);
+    if (value < 0x80) {
+      this.u8(value);
+      return;
+    }
     let rest = value;
     while (rest >= 0x80) {
       // Arithmetic instead of shifts: numbers reach 2^53, shifts stop at 2^32.
@@ -79,6 +83,13 @@ export class ByteWriter {
   raw(bytes: Uint8Array): void {
     const start = this.#reserve(bytes.length);
     this.#buffer.set(bytes, start);
+  }
+
+  /** A part of other bytes, mostly a short one: a view costs more than 50 bytes do. */
+  part(bytes: Uint8Array, first: number, length: number): void {
+    const start = this.#reserve(length);
+    const buffer = this.#buffer;
+    for (let i = 0; i < length; i++) buffer[start + i] = bytes[first + i] as number;
   }
 
   /** A varint length, then the bytes. */

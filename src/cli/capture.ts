@@ -31,7 +31,8 @@ export function captureCommand(signal: AbortSignal): Command {
         );
         return { document: snapshot, lines: [formatSnapshot(snapshot)] };
       };
-      await runOnStore(options, capture, { create: true });
+      // This process captures only once.
+      await runOnStore(options, capture, { create: true, warmBytes: 0 });
     });
 }
 

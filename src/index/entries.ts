@@ -46,8 +46,7 @@ const DIGITS = 2 ** DIGIT_BITS;
 export function* sortEntries(entries: Entries, count: number): Generator<void, Uint32Array> {
   const { prefix } = entries;
   // A loop takes 0.5 ms for 512 Ki, Uint32Array.from takes 40.
-  let from = new Uint32Array(count);
-  for (let i = 0; i < count; i++) from[i] = i;
+  let from = ascending(count);
   let to = new Uint32Array(count);
   for (const shift of [0, DIGIT_BITS, 2 * DIGIT_BITS]) {
     const starts = yield* digitStarts(prefix, count, shift);
@@ -64,6 +63,20 @@ export function* sortEntries(entries: Entries, count: number): Generator<void, U
   return from;
 }
 
+/** A plain function, as the other loops are: a generator with all of them compiles for 20 ms. */
+function ascending(count: number): Uint32Array<ArrayBuffer> {
+  const numbers = new Uint32Array(count);
+  for (let i = 0; i < count; i++) numbers[i] = i;
+  return numbers;
+}
+
+function countDigits(prefix: Uint32Array, shift: number, starts: Uint32Array): void {
+  for (let i = 0; i < prefix.length; i++) {
+    const digit = ((prefix[i] as number) >>> shift) & (DIGITS - 1);
+    starts[digit + 1] = (starts[digit + 1] as number) + 1;
+  }
+}
+
 /** Where the entries with each digit begin. */
 function* digitStarts(
   prefix: Uint32Array,
@@ -72,11 +85,7 @@ function* digitStarts(
 ): Generator<void, Uint32Array> {
   const starts = new Uint32Array(DIGITS + 1);
   for (let first = 0; first < count; first += SLICE_ENTRIES) {
-    const last = Math.min(count, first + SLICE_ENTRIES);
-    for (let i = first; i < last; i++) {
-      const digit = ((prefix[i] as number) >>> shift) & (DIGITS - 1);
-      starts[digit + 1] = (starts[digit + 1] as number) + 1;
-    }
+    countDigits(prefix.subarray(first, Math.min(count, first + SLICE_ENTRIES)), shift, starts);
     yield;
   }
   for (let digit = 0; digit < DIGITS; digit++) {

@@ -4,7 +4,9 @@
  *
  * Memory: 20 bytes an entry, for 512 Ki entries: 10 MB.
  */
+import { DIGEST_BYTES } from '#digest';
 import type { Files } from '../files/files.ts';
+import { prefixAt, restAt } from './digest-prefix.ts';
 import { type Entries, grownEntries, newEntries, SLICE_ENTRIES, sortEntries } from './entries.ts';
 import { compareIdentities, MAX_RUN_SEGMENTS, type RunShape } from './format.ts';
 import { joinIdentities, mergeRuns, type RunToMerge } from './merge.ts';
@@ -83,6 +85,17 @@ export class RunBuilder {
     this.#entries.slot[i] = slot;
     this.#count = i + 1;
     this.#total += 1;
+  }
+
+  /** Adds the pages in `slots`, of which as many as there is room for; returns how many. */
+  addPages(digests: Uint8Array, slots: readonly number[], first: number): number {
+    const room = this.#capacity - this.#count;
+    const end = Math.min(slots.length, first + room);
+    for (let i = first; i < end; i++) {
+      const offset = i * DIGEST_BYTES;
+      this.add(prefixAt(digests, offset), restAt(digests, offset), slots[i] as number);
+    }
+    return end;
   }
 
   #grow(): void {

@@ -32,6 +32,18 @@ export class LeafBuilder {
     if (this.#pages === LEAF_PAGES) this.#endLeaf();
   }
 
+  /** Appends the digests of consecutive pages, of which `digests` begins with the first. */
+  addAll(digests: Uint8Array, pages: number): void {
+    for (let first = 0; first < pages;) {
+      const count = Math.min(pages - first, LEAF_PAGES - this.#pages);
+      const end = (first + count) * DIGEST_BYTES;
+      this.#digests.set(digests.subarray(first * DIGEST_BYTES, end), this.#pages * DIGEST_BYTES);
+      this.#pages += count;
+      first += count;
+      if (this.#pages === LEAF_PAGES) this.#endLeaf();
+    }
+  }
+
   #endLeaf(): void {
     const end = (this.#count + 1) * DIGEST_BYTES;
     if (end > this.#leaves.length) {

@@ -33,16 +33,24 @@ export class FullFrames {
    * `take` must be called before the next page.
    */
   add(page: Uint8Array, digest: Uint8Array): number {
-    const slot = this.#frame * FRAME_PAGES + this.#pages;
     const start = this.#pages * PAGE_BYTES;
     this.#raw.set(page, start);
-    if (page.length < PAGE_BYTES) {
-      this.#raw.fill(0, start + page.length, start + PAGE_BYTES);
-      this.#shortPages.push({ slot, bytes: page.length });
-    }
+    this.#raw.fill(0, start + page.length, start + PAGE_BYTES);
+    return this.note(page.length, digest);
+  }
+
+  /** The same for a page whose bytes do not come by way of `raw`. */
+  note(pageBytes: number, digest: Uint8Array): number {
+    const slot = this.#frame * FRAME_PAGES + this.#pages;
+    if (pageBytes < PAGE_BYTES) this.#shortPages.push({ slot, bytes: pageBytes });
     this.#digests.set(digest, this.#pages * DIGEST_BYTES);
     this.#pages += 1;
     return slot;
+  }
+
+  /** Whether the next page begins a frame. */
+  get isEmpty(): boolean {
+    return this.#pages === 0;
   }
 
   /** Whether the frame has no room for another page. */

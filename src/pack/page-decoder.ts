@@ -26,9 +26,8 @@ interface CachedFrame extends CacheEntry {
   readonly table: FrameTable;
   readonly index: number;
   readonly full: Buffer | undefined;
+  /** With the numbers of the segments of the bases as the table has them; 0 for an unknown one. */
   readonly delta: DeltaFrame | undefined;
-  /** Number of the segment of each page's base; 0 for one that is not known. */
-  readonly baseSegment: Uint32Array | undefined;
   readonly pack: PackReader;
 }
 
@@ -103,7 +102,7 @@ export class PageDecoder {
       if (depth > 0) this.#checkDepth(depth, frame, rank);
       this.#chain[depth] = frame;
       this.#ranks[depth] = rank;
-      number = (frame.baseSegment as Uint32Array)[rank] as number;
+      number = delta.baseSegment[rank] as number;
       at = delta.baseSlot[rank] as number;
       depth += 1;
       if (number === 0) throw this.#lost(frame, 'the base of a delta page is in no known segment');
@@ -233,26 +232,27 @@ export class PageDecoder {
       this.#spare.push(full);
       throw error;
     }
-    const delta = undefined;
-    return {
-      key,
-      bytes: FRAME_BYTES,
-      place: -1,
-      table,
-      index,
-      full,
-      delta,
-      baseSegment: delta,
-      pack,
-    };
+    return { key, bytes: FRAME_BYTES, place: -1, table, index, full, delta: undefined, pack };
   }
 
   #loadDelta(key: number, pack: PackReader, table: FrameTable, index: number): CachedFrame {
     const delta = pack.readDeltaFrame(table, index);
     const bytes = memoryOf(delta);
     this.#frames.makeRoom(bytes);
-    const baseSegment = delta.baseSegment.map((local) => this.#numberOf(pack, local));
-    return { key, bytes, place: -1, table, index, full: undefined, delta, baseSegment, pack };
+    this.#nameBases(pack, delta);
+    return { key, bytes, place: -1, table, index, full: undefined, delta, pack };
+  }
+
+  /** Neighbours mostly have their bases in one segment. */
+  #nameBases(pack: PackReader, { baseSegment }: DeltaFrame): void {
+    let [local, number] = [-1, 0];
+    for (let i = 0; i < baseSegment.length; i++) {
+      if (baseSegment[i] !== local) {
+        local = baseSegment[i] as number;
+        number = this.#numberOf(pack, local);
+      }
+      baseSegment[i] = number;
+    }
   }
 
   #numberOf(pack: PackReader, local: number): number {

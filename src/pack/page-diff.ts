@@ -36,28 +36,38 @@ export class PageDiff {
   #skipsLength = 0;
   #lengthsLength = 0;
   #bytesLength = 0;
+  /** Where the last run ends, in the page. */
+  #end = 0;
 
   /**
-   * Compares two pages of 4096 bytes, given also as words.
+   * Compares two pages of 4096 bytes in memory that is given also as words.
    *
+   * @param pageStart where the page begins, a multiple of 4.
+   * @param baseStart where its base does.
    * @returns false when they differ in too much to be worth a difference.
    */
-  compare(page: PageView, base: PageView): boolean {
+  compare(page: PageView, base: PageView, pageStart = 0, baseStart = 0): boolean {
     this.#skipsLength = 0;
     this.#lengthsLength = 0;
     this.#bytesLength = 0;
-    const [a, b] = [page.words, base.words];
-    let word = 0;
-    let end = 0;
+    this.#end = 0;
+    const a = page.words;
+    const b = base.words;
+    const firstWord = pageStart / 4;
+    const lastWord = firstWord + PAGE_WORDS;
+    const distance = baseStart / 4 - firstWord;
+    let word = firstWord;
     for (;;) {
-      while (word < PAGE_WORDS && a[word] === b[word]) word += 1;
-      if (word === PAGE_WORDS) return true;
+      while (word < lastWord && a[word] === b[word + distance]) word += 1;
+      if (word === lastWord) return true;
       const first = word;
       let last = word;
-      for (word += 1; word < PAGE_WORDS && word - last <= GAP_WORDS; word++) {
-        if (a[word] !== b[word]) last = word;
+      for (word += 1; word < lastWord && word - last <= GAP_WORDS; word++) {
+        if (a[word] !== b[word + distance]) last = word;
       }
-      end = this.#addRun(page.bytes, base.bytes, { first, last, end });
+      const start = pageStart + (first - firstWord) * 4;
+      const length = (last - first) * 4 + 4;
+      this.#addRun(page.bytes, pageStart, base.bytes, baseStart - pageStart, start, length);
       if (this.#cost() > MAX_DIFF_BYTES) return false;
     }
   }
@@ -66,31 +76,41 @@ export class PageDiff {
     return this.#skipsLength + this.#lengthsLength + this.#bytesLength;
   }
 
-  /** Adds the run of words `first` to `last`, less the equal bytes at its ends; returns its end. */
+  /**
+   * Adds a run of words, less the equal bytes at its ends. Arguments one by one: a call for every
+   * seventh byte that changed makes objects of them felt.
+   */
   #addRun(
     page: Uint8Array,
+    pageStart: number,
     base: Uint8Array,
-    run: { readonly first: number; readonly last: number; readonly end: number },
-  ): number {
-    let start = run.first * 4;
-    let end = run.last * 4 + 4;
-    while (page[start] === base[start]) start += 1;
-    while (page[end - 1] === base[end - 1]) end -= 1;
-    this.#skipsLength = writeVarint(this.#skips, this.#skipsLength, start - run.end);
+    distance: number,
+    first: number,
+    length: number,
+  ): void {
+    let start = first;
+    let end = first + length;
+    while (page[start] === base[start + distance]) start += 1;
+    while (page[end - 1] === base[end - 1 + distance]) end -= 1;
+    const skip = start - pageStart - this.#end;
+    this.#skipsLength = writeVarint(this.#skips, this.#skipsLength, skip);
     this.#lengthsLength = writeVarint(this.#lengths, this.#lengthsLength, end - start - 1);
-    for (let i = start; i < end; i++) this.#bytes[this.#bytesLength++] = page[i] as number;
-    return end;
+    let to = this.#bytesLength;
+    for (let i = start; i < end; i++) this.#bytes[to++] = page[i] as number;
+    this.#bytesLength = to;
+    this.#end = end - pageStart;
   }
 
   /** Writes the last comparison as a record at `offset` of `target`, over at most 4096 bytes. */
   writeRecord(target: Uint8Array, offset: number, base: BaseOfRecord): void {
-    const view = new DataView(target.buffer, target.byteOffset + offset, PAGE_BYTES);
-    view.setUint32(0, base.segment, true);
-    view.setUint32(4, base.slot, true);
-    view.setUint16(8, base.depth, true);
-    view.setUint16(10, this.#skipsLength, true);
-    view.setUint16(12, this.#lengthsLength, true);
-    view.setUint16(14, this.#bytesLength, true);
+    writeU16(target, offset, base.segment);
+    writeU16(target, offset + 2, base.segment >>> 16);
+    writeU16(target, offset + 4, base.slot);
+    writeU16(target, offset + 6, base.slot >>> 16);
+    writeU16(target, offset + 8, base.depth);
+    writeU16(target, offset + 10, this.#skipsLength);
+    writeU16(target, offset + 12, this.#lengthsLength);
+    writeU16(target, offset + 14, this.#bytesLength);
     let at = offset + RECORD_HEADER_BYTES;
     at = copy(target, at, this.#skips, this.#skipsLength);
     at = copy(target, at, this.#lengths, this.#lengthsLength);
@@ -107,33 +127,48 @@ export interface PageView {
 /** What a record says about its base. */
 export interface BaseOfRecord {
   /** Number of the segment, as the thread that reads the record knows it. */
-  readonly segment: number;
-  readonly slot: number;
+  segment: number;
+  slot: number;
   /** Of the delta page itself: one more than its base's. */
-  readonly depth: number;
+  depth: number;
 }
 
-/** A record, as parts of the buffer that holds it. */
+/** A record: what it says of the base, and where its columns lie in the buffer that holds it. */
 export interface DiffRecord extends BaseOfRecord {
-  readonly skips: Uint8Array;
-  readonly lengths: Uint8Array;
-  readonly bytes: Uint8Array;
+  source: Uint8Array;
+  /** Where the skips begin; then come the lengths, then the new bytes. */
+  start: number;
+  skipsLength: number;
+  lengthsLength: number;
+  bytesLength: number;
+}
+
+/** A record to read into: one serves for all pages, of which there are 100,000 a second. */
+export function newRecord(): DiffRecord {
+  const source = new Uint8Array(0);
+  const lengths = { skipsLength: 0, lengthsLength: 0, bytesLength: 0 };
+  return { segment: 0, slot: 0, depth: 0, source, start: 0, ...lengths };
 }
 
 /** Reads the record at `offset`. */
-export function readRecord(source: Uint8Array, offset: number): DiffRecord {
-  const view = new DataView(source.buffer, source.byteOffset + offset, PAGE_BYTES);
-  const skips = offset + RECORD_HEADER_BYTES;
-  const lengths = skips + view.getUint16(10, true);
-  const bytes = lengths + view.getUint16(12, true);
-  return {
-    segment: view.getUint32(0, true),
-    slot: view.getUint32(4, true),
-    depth: view.getUint16(8, true),
-    skips: source.subarray(skips, lengths),
-    lengths: source.subarray(lengths, bytes),
-    bytes: source.subarray(bytes, bytes + view.getUint16(14, true)),
-  };
+export function readRecord(source: Uint8Array, offset: number, record: DiffRecord): void {
+  record.segment = readU16(source, offset) + readU16(source, offset + 2) * 0x10000;
+  record.slot = readU16(source, offset + 4) + readU16(source, offset + 6) * 0x10000;
+  record.depth = readU16(source, offset + 8);
+  record.skipsLength = readU16(source, offset + 10);
+  record.lengthsLength = readU16(source, offset + 12);
+  record.bytesLength = readU16(source, offset + 14);
+  record.source = source;
+  record.start = offset + RECORD_HEADER_BYTES;
+}
+
+function readU16(source: Uint8Array, offset: number): number {
+  return (source[offset] as number) | ((source[offset + 1] as number) << 8);
+}
+
+function writeU16(target: Uint8Array, offset: number, value: number): void {
+  target[offset] = value & 0xff;
+  target[offset + 1] = (value >>> 8) & 0xff;
 }
 
 function writeVarint(target: Uint8Array, offset: number, value: number): number {

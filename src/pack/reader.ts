@@ -19,6 +19,7 @@ import {
 import {
   BLOCK,
   BLOCK_HEADER_BYTES,
+  type BlockHeader,
   checkPackHeader,
   CODEC,
   decodeBlock,
@@ -271,26 +272,39 @@ export class PackReader {
   }
 
   #readBlock(place: BlockPlace, type: number, maximum = MAX_BLOCK_RAW_BYTES): Uint8Array {
-    const block = this.#bytes(place.offset, place.blockBytes);
+    const block = this.#block(place);
     const header = decodeBlock(block, this.#source.file, place.offset);
     if (header.rawBytes > maximum) throw this.corrupt('block is too long', place.offset);
     const raw = new Uint8Array(header.rawBytes);
-    this.#decode(block, place.offset, type, raw);
+    this.#unpack(block, header, { offset: place.offset, type }, raw);
     return raw;
+  }
+
+  /** The bytes of a block; small ones in memory that the next one will use. */
+  #block({ offset, blockBytes }: BlockPlace): Uint8Array {
+    if (blockBytes > SCRATCH_BYTES) return this.#bytes(offset, blockBytes);
+    const block = this.#shared.scratch.subarray(0, blockBytes);
+    this.#fill(block, offset);
+    return block;
   }
 
   #readBlockInto(place: BlockPlace, type: number, target: Uint8Array): number {
     if (place.blockBytes > SCRATCH_BYTES) {
       throw this.corrupt('frame block is too long', place.offset);
     }
-    const block = this.#shared.scratch.subarray(0, place.blockBytes);
-    this.#fill(block, place.offset);
-    return this.#decode(block, place.offset, type, target);
+    const block = this.#block(place);
+    const { offset } = place;
+    const header = decodeBlock(block, this.#source.file, offset);
+    return this.#unpack(block, header, { offset, type }, target);
   }
 
-  /** Checks a block and decodes it into `target`; returns the bytes that came. */
-  #decode(block: Uint8Array, offset: number, type: number, target: Uint8Array): number {
-    const header = decodeBlock(block, this.#source.file, offset);
+  /** Decodes a block, whose checksum is right, into `target`; returns the bytes that came. */
+  #unpack(
+    block: Uint8Array,
+    header: BlockHeader,
+    { offset, type }: { readonly offset: number; readonly type: number },
+    target: Uint8Array,
+  ): number {
     if (header.type !== type)
       throw this.corrupt(`block of type ${header.type}, not ${type}`, offset);
     if (header.rawBytes > target.length) throw this.corrupt('block is too long', offset);

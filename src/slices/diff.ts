@@ -3,9 +3,11 @@
  * byte, and becomes a delta page where little has changed. The record of the difference takes the
  * place of the page's bytes in the slice; the other pages stay as they are, to be kept in full.
  *
- * A base is used only after its digest has been found right. Where its chain is as deep as it may
- * be, the full page at the end of the chain becomes the base instead: after long runs of small
- * changes that is still far smaller than the page itself, and the chain starts again at one.
+ * A base that lies in a cell is used from there; one that was read from packs, only after its
+ * digest has been found right. New pages that got a cell are put there, for the next capture.
+ * Where its chain is as deep as it may be, the full page at the end of the chain becomes the base
+ * instead: after long runs of small changes that is still far smaller than the page itself, and
+ * the chain starts again at one.
  */
 import { DIGEST_BYTES, sha256Into } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';
@@ -14,6 +16,7 @@ import { LEAF_PAGES } from '../manifest/leaves.ts';
 import { ZERO_SEGMENT } from '../manifest/page-runs.ts';
 import { PageDiff, type PageView } from '../pack/page-diff.ts';
 import type { Session } from './session.ts';
+import { NO_CELL } from './page-cells.ts';
 import { KEPT, type Slice } from './slice.ts';
 import type { DiffRequest } from './tasks.ts';
 
@@ -21,6 +24,8 @@ const difference = new PageDiff();
 const base = newPageView();
 const root = newPageView();
 const digest = Buffer.alloc(DIGEST_BYTES);
+/** The base of the page that is compared; one object, because there are 100,000 pages a second. */
+const reference = { segment: 0, slot: 0, depth: 0 };
 
 function newPageView(): PageView & { readonly bytes: Buffer } {
   const memory = new ArrayBuffer(PAGE_BYTES);
@@ -32,27 +37,39 @@ export function diff(session: Session, request: DiffRequest): undefined {
   const slice = session.slice(request.slice);
   for (let i = request.first; i < request.end; i++) {
     const page = slice.newPages[i] as number;
-    slice.kept[i] = becomeDelta(session, slice, page) ? KEPT.delta : KEPT.full;
+    const depth = compareWithBase(session, slice, page);
+    const cell = slice.newCell[i] as number;
+    // Before the record takes the page's place.
+    if (cell !== NO_CELL) session.cells.put(cell, slice.views[page] as Buffer, depth);
+    if (depth > 0) difference.writeRecord(slice.pages, page * PAGE_BYTES, reference);
+    slice.kept[i] = depth > 0 ? KEPT.delta : KEPT.full;
   }
 }
 
-function becomeDelta(session: Session, slice: Slice, page: number): boolean {
+/** Compares a page with its base: its depth as a delta, or 0 where it is none. */
+function compareWithBase(session: Session, slice: Slice, page: number): number {
   const at = slice.basePage[page] as number;
   const limit = slice.depthLimit[page] as number;
-  if (at < 0 || limit === 0 || !readBase(session, slice, at, limit)) return false;
-  const { decoder } = session;
-  const view = { bytes: slice.views[page] as Buffer, words: slice.words[page] as Int32Array };
-  const isTooDeep = decoder.depth + 1 > limit;
-  if (!difference.compare(view, isTooDeep ? root : base)) return false;
-  const reference = isTooDeep
-    ? { segment: decoder.rootSegment, slot: decoder.rootSlot, depth: 1 }
-    : {
-        segment: slice.baseSegment[at] as number,
-        slot: slice.baseSlot[at] as number,
-        depth: decoder.depth + 1,
-      };
-  difference.writeRecord(slice.pages, page * PAGE_BYTES, reference);
-  return true;
+  if (at < 0 || limit === 0) return 0;
+  reference.segment = slice.baseSegment[at] as number;
+  reference.slot = slice.baseSlot[at] as number;
+  const view = { bytes: slice.pages, words: slice.pageWords };
+  const start = page * PAGE_BYTES;
+  const cell = slice.baseCell[at] as number;
+  const { cells, decoder } = session;
+  reference.depth = cell === NO_CELL ? 0 : (cells.depth[cell] as number) + 1;
+  if (reference.depth > 0 && reference.depth <= limit) {
+    return difference.compare(view, cells, start, cell * PAGE_BYTES) ? reference.depth : 0;
+  }
+  if (!readBase(session, slice, at, limit)) return 0;
+  reference.depth = decoder.depth + 1;
+  const isTooDeep = reference.depth > limit;
+  if (isTooDeep) {
+    reference.segment = decoder.rootSegment;
+    reference.slot = decoder.rootSlot;
+    reference.depth = 1;
+  }
+  return difference.compare(view, isTooDeep ? root : base, start) ? reference.depth : 0;
 }
 
 /** Reads the base and the root of its chain; false when there is none that can be trusted. */

@@ -1,19 +1,39 @@
-/** Compresses a frame: the block is written behind the raw bytes in the same shared memory. */
+/** Compresses frames: a block is written behind the raw bytes in the same shared memory. */
+import { PAGE_BYTES } from '../bytes/page.ts';
 import { FRAME_BYTES } from '../pack/format.ts';
 import { blockBound } from '../pack/block.ts';
 import type { Session } from './session.ts';
-import type { EncodeRequest } from './tasks.ts';
+import type { EncodeRequest, FrameToEncode } from './tasks.ts';
+import type { SliceHandle } from './slice.ts';
 
 /** Where the block begins in the memory of a frame. */
 export const BLOCK_OFFSET: number = FRAME_BYTES;
 /** The memory of a frame. */
 export const FRAME_BUFFER_BYTES: number = FRAME_BYTES + blockBound(FRAME_BYTES);
 
-/** Encodes the block of a frame and returns its length. */
-export function encode(session: Session, request: EncodeRequest): number {
-  const { buffer, type, rawBytes, level } = request;
-  const raw = new Uint8Array(buffer, 0, rawBytes);
-  const block = session.encoder.encode(type, raw, level);
-  new Uint8Array(buffer, BLOCK_OFFSET).set(block);
-  return block.length;
+const gathered = new Uint8Array(FRAME_BYTES);
+
+/** Encodes the blocks of frames and returns their lengths. */
+export function encode(session: Session, request: EncodeRequest): number[] {
+  const { frames, slice, type, level } = request;
+  return frames.map((frame) => {
+    const block = session.encoder.encode(type, rawOf(session, frame, slice), level);
+    new Uint8Array(frame.buffer, BLOCK_OFFSET).set(block);
+    return block.length;
+  });
+}
+
+/** The raw bytes of a frame: pages of a slice are used where they lie, if that is in a row. */
+function rawOf(
+  session: Session,
+  { buffer, rawBytes, pages }: FrameToEncode,
+  handle: SliceHandle | undefined,
+): Uint8Array {
+  if (pages === undefined || handle === undefined) return new Uint8Array(buffer, 0, rawBytes);
+  const slice = session.slice(handle);
+  const start = (pages[0] as number) * PAGE_BYTES;
+  const end = (pages.at(-1) as number) * PAGE_BYTES + PAGE_BYTES;
+  if (end - start === rawBytes) return slice.pages.subarray(start, end);
+  pages.forEach((page, i) => gathered.set(slice.views[page] as Buffer, i * PAGE_BYTES));
+  return gathered.subarray(0, rawBytes);
 }

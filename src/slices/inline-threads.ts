@@ -1,9 +1,9 @@
 /** The calling thread, doing the tasks itself, one after the other. */
 import type { Zstd } from '../bytes/zstd.ts';
 import type { Files } from '../files/files.ts';
-import { runTask } from './run-task.ts';
+import { runStep, runTask } from './run-task.ts';
 import { Session, ThreadParts } from './session.ts';
-import type { SessionSetup, TaskKind, Tasks } from './tasks.ts';
+import type { SessionSetup, StepKind, TaskKind, Tasks } from './tasks.ts';
 import { HERE, type Crew, type ReportSink, type Threads } from './threads.ts';
 
 /** No threads but the caller's. */
@@ -11,6 +11,7 @@ export function inlineThreads(files: Files, zstd: Zstd): Threads {
   const parts = new ThreadParts(files, zstd);
   return {
     workers: 0,
+    prepare: () => undefined,
     open: (setup, onReport) => new InlineCrew(parts, setup, onReport),
     close() {
       parts.close();
@@ -34,23 +35,26 @@ export class InlineCrew implements Crew {
     return HERE;
   }
 
-  runHere<Kind extends TaskKind>(
+  runHere<Kind extends StepKind>(
     kind: Kind,
     request: Tasks[Kind]['request'],
   ): Tasks[Kind]['result'] {
     try {
-      return runTask(this.#session, kind, request);
+      return runStep(this.#session, kind, request);
     } finally {
       this.#onReport(this.#session.report());
     }
   }
 
-  /** Async, so that what a task throws becomes a rejection as it does with workers. */
   async run<Kind extends TaskKind>(
     kind: Kind,
     request: Tasks[Kind]['request'],
   ): Promise<Tasks[Kind]['result']> {
-    return await Promise.resolve(this.runHere(kind, request));
+    try {
+      return await runTask(this.#session, kind, request);
+    } finally {
+      this.#onReport(this.#session.report());
+    }
   }
 
   async runEverywhere(kind: 'closeSources'): Promise<void> {

@@ -1,24 +1,34 @@
 /** Runs a task in the thread that has the session: the one list of what each kind of task does. */
-import { openImageDirectory } from '../images/index.ts';
+import type { ImageDirectory } from '../images/index.ts';
 import { diff } from './diff.ts';
 import { encode } from './encode.ts';
 import { read } from './read.ts';
 import { scan } from './scan.ts';
 import type { Session } from './session.ts';
-import type { TaskKind, Tasks } from './tasks.ts';
+import type { OpenImagesRequest, StepKind, TaskKind, Tasks } from './tasks.ts';
 
 /** Does what is asked. */
-export function runTask<Kind extends TaskKind>(
+export async function runTask<Kind extends TaskKind>(
+  session: Session,
+  kind: Kind,
+  request: Tasks[Kind]['request'],
+): Promise<Tasks[Kind]['result']> {
+  if (kind === 'openImages') return await openImages(session, request as OpenImagesRequest);
+  return runStep(session, kind, request as Tasks[StepKind]['request']);
+}
+
+/** Does a step of a slice or frame, in one go. */
+export function runStep<Kind extends StepKind>(
   session: Session,
   kind: Kind,
   request: Tasks[Kind]['request'],
 ): Tasks[Kind]['result'] {
   session.begin();
-  return TASKS[kind](session, request);
+  return STEPS[kind](session, request);
 }
 
-const TASKS: {
-  readonly [Kind in TaskKind]: (
+const STEPS: {
+  readonly [Kind in StepKind]: (
     session: Session,
     request: Tasks[Kind]['request'],
   ) => Tasks[Kind]['result'];
@@ -27,8 +37,16 @@ const TASKS: {
   diff,
   encode,
   read,
-  openImages: ({ files }, { path, parent }) => openImageDirectory(path, { files, parent }),
   closeSources: (session): undefined => {
     session.closeContents();
   },
 };
+
+/** CRIU's messages are loaded here only: 50 ms that every worker would need to start. */
+async function openImages(
+  { files }: Session,
+  { path, parent }: OpenImagesRequest,
+): Promise<ImageDirectory> {
+  const { openImageDirectory } = await import('../images/directory.ts');
+  return openImageDirectory(path, { files, parent });
+}

@@ -6,11 +6,14 @@ import { join } from 'node:path';
 import type { Zstd } from '../bytes/zstd.ts';
 import { DescriptorPool } from '../files/descriptor-pool.ts';
 import type { Files } from '../files/files.ts';
-import { openContent, type ContentReader } from '../images/index.ts';
+import type { ContentReader } from '../images/content-reader.ts';
+// Not by way of images/index.ts, which loads CRIU's messages: 50 ms for every worker that starts.
+import { openContent } from '../images/content.ts';
 import { BlockEncoder } from '../pack/block.ts';
 import { PackSet } from '../pack/pack-set.ts';
 import { PageDecoder } from '../pack/page-decoder.ts';
 import { SegmentTable } from '../pack/segment-table.ts';
+import { PageCells } from './page-cells.ts';
 import { Slice, type SliceHandle } from './slice.ts';
 import type { SessionSetup, TaskReport } from './tasks.ts';
 
@@ -21,6 +24,7 @@ export class Session {
   readonly decoder: PageDecoder;
   readonly encoder: BlockEncoder;
   readonly packs: PackSet;
+  readonly cells: PageCells;
   readonly #stock: Stock;
   readonly #segments: SegmentTable;
   readonly #heads: DescriptorPool;
@@ -33,6 +37,7 @@ export class Session {
     const { files, zstd } = thread;
     this.files = files;
     this.setup = setup;
+    this.cells = new PageCells(setup.cells);
     this.#stock = setup.fresh ? newStock(thread, setup) : thread.stock(setup);
     this.#slices = thread.slices;
     const { packs, decoder } = this.#stock;

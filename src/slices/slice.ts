@@ -42,9 +42,10 @@ export class Slice {
   readonly handle: SliceHandle;
   /** The pages, each filled up to 4096 bytes with zeros; a record of its difference later. */
   readonly pages: Buffer;
-  /** Each page as bytes, and as words. */
+  /** All of them as words. */
+  readonly pageWords: Int32Array;
+  /** Each of them. */
   readonly views: readonly Buffer[];
-  readonly words: readonly Int32Array[];
   /** The digest of each page. */
   readonly digests: Buffer;
   readonly digestWords: Int32Array;
@@ -62,6 +63,8 @@ export class Slice {
   /** Where the pages of the base leaves are. */
   readonly baseSegment: Uint32Array;
   readonly baseSlot: Uint32Array;
+  /** The cells where they lie as they are, see page-cells.ts; NO_CELL for most. */
+  readonly baseCell: Int32Array;
   /** The digests of the pages of the base leaves, as far as `baseIsKnown`. */
   readonly baseDigests: Buffer;
   readonly baseDigestWords: Int32Array;
@@ -72,6 +75,8 @@ export class Slice {
   /** The pages that are new to the store, and how each of them is kept, see KEPT. */
   readonly newPages: Uint16Array;
   readonly kept: Uint8Array;
+  /** The cell that gets each new page, for the next capture; NO_CELL for none. */
+  readonly newCell: Int32Array;
 
   /** A slice that this or another thread has made. */
   constructor(handle: SliceHandle) {
@@ -83,7 +88,7 @@ export class Slice {
     this.views = Array.from({ length: SLICE_PAGES }, (_, i) =>
       this.pages.subarray(i * PAGE_BYTES, (i + 1) * PAGE_BYTES),
     );
-    this.words = this.views.map((view) => new Int32Array(buffer, view.byteOffset, PAGE_BYTES / 4));
+    this.pageWords = new Int32Array(buffer, 0, (SLICE_PAGES * PAGE_BYTES) / 4);
     this.baseHeadPage = new Float64Array(buffer, take(BASE_LEAVES * 8), BASE_LEAVES);
     this.baseLeafBytes = new Uint32Array(buffer, take(BASE_LEAVES * 4), BASE_LEAVES);
     const leaves = take(BASE_LEAVES * DIGEST_BYTES);
@@ -94,6 +99,8 @@ export class Slice {
     this.basePage = new Int32Array(buffer, take(SLICE_PAGES * 4), SLICE_PAGES);
     this.baseSegment = new Uint32Array(buffer, take(BASE_PAGES * 4), BASE_PAGES);
     this.baseSlot = new Uint32Array(buffer, take(BASE_PAGES * 4), BASE_PAGES);
+    this.baseCell = new Int32Array(buffer, take(BASE_PAGES * 4), BASE_PAGES);
+    this.newCell = new Int32Array(buffer, take(SLICE_PAGES * 4), SLICE_PAGES);
     const baseDigests = take(BASE_PAGES * DIGEST_BYTES);
     this.baseDigests = Buffer.from(buffer, baseDigests, BASE_PAGES * DIGEST_BYTES);
     this.baseDigestWords = new Int32Array(buffer, baseDigests, BASE_PAGES * 8);
@@ -106,8 +113,8 @@ export class Slice {
 }
 
 const SLICE_BYTES =
-  SLICE_PAGES * (PAGE_BYTES + DIGEST_BYTES + 4 + 2 + 3) +
-  BASE_PAGES * (8 + DIGEST_BYTES) +
+  SLICE_PAGES * (PAGE_BYTES + DIGEST_BYTES + 8 + 2 + 3) +
+  BASE_PAGES * (12 + DIGEST_BYTES) +
   BASE_LEAVES * (8 + 4 + DIGEST_BYTES + 1);
 
 /** The memory of a new slice. */

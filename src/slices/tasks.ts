@@ -22,6 +22,8 @@ export interface SessionSetup {
   readonly refuseLost: boolean;
   /** The contents that a capture reads, by number. */
   readonly sources: readonly ContentSource[];
+  /** Memory of the cells for pages, see page-cells.ts; an empty one for none. */
+  readonly cells: SharedArrayBuffer;
   /** Path of the base's head, if there is one. */
   readonly head: string | undefined;
 }
@@ -48,12 +50,21 @@ export interface DiffRequest {
   readonly end: number;
 }
 
-/** Compresses a frame. */
-export interface EncodeRequest {
-  /** The raw bytes, and room for the block behind them. */
+/** A frame that is to be compressed. */
+export interface FrameToEncode {
+  /** The raw bytes, unless they are pages of a slice, and room for the block behind them. */
   readonly buffer: SharedArrayBuffer;
-  readonly type: number;
   readonly rawBytes: number;
+  /** The pages of the slice, by their numbers there. */
+  readonly pages: Uint16Array | undefined;
+}
+
+/** Compresses frames of one type. */
+export interface EncodeRequest {
+  readonly frames: readonly FrameToEncode[];
+  /** Where the pages of frames are. */
+  readonly slice: SliceHandle | undefined;
+  readonly type: number;
   readonly level: number;
 }
 
@@ -96,7 +107,8 @@ export interface TaskReport {
 export interface Tasks {
   readonly scan: { readonly request: ScanRequest; readonly result: undefined };
   readonly diff: { readonly request: DiffRequest; readonly result: undefined };
-  readonly encode: { readonly request: EncodeRequest; readonly result: number };
+  /** Answers with the lengths of the blocks. */
+  readonly encode: { readonly request: EncodeRequest; readonly result: readonly number[] };
   readonly read: { readonly request: ReadRequest; readonly result: undefined };
   /** Reads an image directory without its pages. */
   readonly openImages: { readonly request: OpenImagesRequest; readonly result: ImageDirectory };
@@ -106,3 +118,6 @@ export interface Tasks {
 
 /** A kind of task. */
 export type TaskKind = keyof Tasks;
+
+/** A kind of task that is done in one go, in a few milliseconds. */
+export type StepKind = Exclude<TaskKind, 'openImages'>;

@@ -2,7 +2,7 @@
  * Who works on slices: the calling thread itself, or a pool of workers. An operation opens a crew
  * for its time, gives it tasks, and closes it.
  */
-import type { SessionSetup, TaskKind, Tasks, TaskReport } from './tasks.ts';
+import type { SessionSetup, StepKind, TaskKind, Tasks, TaskReport } from './tasks.ts';
 
 /** The lane of the calling thread. */
 export const HERE = -1;
@@ -26,8 +26,8 @@ export interface Crew {
     request: Tasks[Kind]['request'],
     lane?: number,
   ): Promise<Tasks[Kind]['result']>;
-  /** Does a task on the calling thread: for what takes less time than to send it away. */
-  runHere<Kind extends TaskKind>(
+  /** Does a step on the calling thread: for what takes less time than to send it away. */
+  runHere<Kind extends StepKind>(
     kind: Kind,
     request: Tasks[Kind]['request'],
   ): Tasks[Kind]['result'];
@@ -44,7 +44,9 @@ export type ReportSink = (report: TaskReport) => void;
 export interface Threads {
   /** How many tasks can run at once; 0 when the calling thread does them. */
   readonly workers: number;
-  /** Gets threads ready for an operation. */
+  /** Says that an operation will need threads: they are 60 ms from ready when they start. */
+  prepare(): void;
+  /** Opens threads for an operation. */
   open(setup: SessionSetup, onReport: ReportSink): Crew;
   /** Ends all threads. */
   close(): Promise<void>;

@@ -2,11 +2,17 @@
  * A pool of worker threads, and what each of them does: this file is both, the side that sends
  * orders and the thread that carries them out.
  *
- * Workers start with the first operation and live until the store is closed; they do not keep the
- * process alive while nothing runs. One that dies fails every operation that was using it, and the
- * next operation starts a new one.
+ * Workers start with the first operation that will need them, and live until the store is closed;
+ * they do not keep the process alive while nothing runs. One that dies fails every operation that
+ * was using it, and the next operation starts a new one.
  */
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import {
+  isMainThread,
+  type MessagePort,
+  parentPort,
+  Worker,
+  workerData,
+} from 'node:worker_threads';
 import { loadZstd, type Zstd } from '../bytes/zstd.ts';
 import { StoreError } from '../errors.ts';
 import type { Files } from '../files/files.ts';
@@ -15,7 +21,7 @@ import { InlineCrew } from './inline-threads.ts';
 import { receiveError, sendError, type Answer, type Order } from './messages.ts';
 import { runTask } from './run-task.ts';
 import { Session, ThreadParts } from './session.ts';
-import type { SessionSetup, TaskKind, Tasks } from './tasks.ts';
+import type { SessionSetup, StepKind, TaskKind, Tasks } from './tasks.ts';
 import { HERE, type Crew, type ReportSink, type Threads } from './threads.ts';
 
 /** Neighbouring regions that go to one worker: fewer frames are needed by two of them. */
@@ -33,6 +39,7 @@ export function workerThreads(workers: number, files: Files, zstd: Zstd): Thread
   const pool = new WorkerPool(workers);
   return {
     workers,
+    prepare: () => pool.start(),
     open: (setup, onReport) => {
       const here = new InlineCrew(parts, setup, onReport);
       return new WorkerCrew(pool, here, { setup, onReport });
@@ -50,7 +57,7 @@ interface OpenedSession {
   readonly workers: readonly PooledWorker[];
 }
 
-/** The workers; they start when they are needed first, all of them. */
+/** The workers; when the first of them is needed, all start. */
 class WorkerPool {
   readonly size: number;
   readonly #workers: PooledWorker[] = [];
@@ -60,11 +67,16 @@ class WorkerPool {
     this.size = size;
   }
 
-  /** Living workers that have opened a session, and its number. */
-  open(setup: SessionSetup): OpenedSession {
+  /** Starts those that are missing. */
+  start(): void {
     for (let i = 0; i < this.size; i++) {
       if (this.#workers[i]?.isAlive !== true) this.#workers[i] = new PooledWorker();
     }
+  }
+
+  /** Living workers that have opened a session, and its number. */
+  open(setup: SessionSetup): OpenedSession {
+    this.start();
     const session = this.#nextSession++;
     for (const worker of this.#workers) worker.open(session, setup);
     return { session, workers: [...this.#workers] };
@@ -175,7 +187,7 @@ class WorkerCrew implements Crew {
     return Math.floor(region / REGIONS_IN_A_ROW) % workers.length;
   }
 
-  runHere<Kind extends TaskKind>(
+  runHere<Kind extends StepKind>(
     kind: Kind,
     request: Tasks[Kind]['request'],
   ): Tasks[Kind]['result'] {
@@ -187,7 +199,7 @@ class WorkerCrew implements Crew {
     request: Tasks[Kind]['request'],
     lane?: number,
   ): Promise<Tasks[Kind]['result']> {
-    if (lane === HERE) return this.#here.runHere(kind, request);
+    if (lane === HERE) return await this.#here.run(kind, request);
     const { workers } = this.#open();
     const worker = (lane === undefined ? undefined : workers[lane]) ?? idlest(workers);
     return (await this.#ask(worker, kind, request)) as Tasks[Kind]['result'];
@@ -232,7 +244,7 @@ async function serve(): Promise<void> {
   const sessions = new Map<number, Session>();
   port.on('message', (order: Order) => {
     if (order.type === 'open') sessions.set(order.session, new Session(parts, order.setup));
-    else if (order.type === 'task') port.postMessage(carryOut(sessions, order));
+    else if (order.type === 'task') void answer(port, sessions, order);
     else {
       sessions.get(order.session)?.close();
       sessions.delete(order.session);
@@ -240,19 +252,22 @@ async function serve(): Promise<void> {
   });
 }
 
-function carryOut(
+/** Sends the answer before the next order is taken, unless a task has to wait for something. */
+async function answer(
+  port: MessagePort,
   sessions: ReadonlyMap<number, Session>,
   order: Extract<Order, { type: 'task' }>,
-): Answer {
+): Promise<void> {
   const session = sessions.get(order.session) as Session;
   let result: unknown;
   let error: Answer['error'];
   try {
-    result = runTask(session, order.kind, order.request as never);
+    result = await runTask(session, order.kind, order.request as never);
   } catch (cause) {
     error = sendError(cause);
   }
-  return { task: order.task, result, error, report: session.report() };
+  const answer: Answer = { task: order.task, result, error, report: session.report() };
+  port.postMessage(answer);
 }
 
 if (!isMainThread && workerData === WORKER_MARK) await serve();

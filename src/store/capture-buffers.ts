@@ -8,6 +8,7 @@ import { FRAME_PAGES } from '../pack/format.ts';
 import { newSliceBuffer, Slice, SLICE_PAGES } from '../slices/slice.ts';
 import { newFindings, type SliceFindings } from './page-store.ts';
 import { RecentPages } from './recent-pages.ts';
+import { WarmPages } from './warm-pages.ts';
 
 /** A place for a slice on its way. */
 export interface SlicePlace {
@@ -22,6 +23,7 @@ export interface CaptureBuffers {
   readonly places: readonly SlicePlace[];
   readonly frames: readonly SharedArrayBuffer[];
   readonly recent: RecentPages;
+  readonly warm: WarmPages;
 }
 
 /** Frames that a slice can fill: those of its own pages, and one of each kind begun before. */
@@ -30,17 +32,23 @@ export const FRAMES_OF_SLICE: number = SLICE_PAGES / FRAME_PAGES + 2;
 /** Sets of buffers, for captures one after the other. */
 export class BufferPool {
   readonly #width: number;
+  readonly #warmBytes: number;
   readonly #spare: CaptureBuffers[] = [];
   #nextSlice = 1;
 
-  /** @param workers that take part in a capture. */
-  constructor(workers: number) {
+  /**
+   * @param workers that take part in a capture.
+   * @param warmBytes of pages that are kept for the next capture.
+   */
+  constructor(workers: number, warmBytes: number) {
     this.#width = workers;
+    this.#warmBytes = warmBytes;
   }
 
-  /** A set that nobody uses. */
-  take(): CaptureBuffers {
-    return this.#spare.pop() ?? this.#make();
+  /** A set that nobody uses: the one with pages of this snapshot, if there is one. */
+  take(base: string | undefined): CaptureBuffers {
+    const warm = this.#spare.findIndex((buffers) => buffers.warm.has(base));
+    return this.#spare.splice(warm, 1)[0] ?? this.#make();
   }
 
   #make(): CaptureBuffers {
@@ -55,6 +63,7 @@ export class BufferPool {
       })),
       frames: Array.from({ length: frames }, () => new SharedArrayBuffer(FRAME_BUFFER_BYTES)),
       recent: new RecentPages(),
+      warm: new WarmPages(this.#warmBytes),
     };
   }
 

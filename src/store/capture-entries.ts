@@ -16,6 +16,7 @@ import type { PageStore } from './page-store.ts';
 import { SlicePipeline } from './slice-pipeline.ts';
 import { SlicePlan } from './slice-plan.ts';
 import type { StoredFile } from './snapshot-pages.ts';
+import type { WarmPages } from './warm-pages.ts';
 
 /** What entries are stored with. */
 export interface EntryStorage {
@@ -24,6 +25,7 @@ export interface EntryStorage {
   readonly frames: FrameQueue;
   readonly places: readonly SlicePlace[];
   readonly head: StagedHead;
+  readonly warm: WarmPages;
   readonly maxDeltaDepth: number;
   /** What each entry is compared with. */
   readonly matches: ReadonlyMap<ImageEntry, StoredFile>;
@@ -84,7 +86,7 @@ async function captureFile(
   const { sizeBytes, space, inherited } = entry;
   const base = storage.matches.get(entry);
   const file = { sizeBytes, pageCount: pagesOf(sizeBytes), addresses: space, base, inherited };
-  const plan = new SlicePlan(file, storage.maxDeltaDepth);
+  const plan = new SlicePlan(file, storage.maxDeltaDepth, storage.warm);
   for (;;) {
     await pacer.pause();
     const place = await pipeline.place();

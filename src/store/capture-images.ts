@@ -18,12 +18,13 @@ import {
   type ImageDirectory,
   type ParentSnapshot,
   type ParentSpace,
+  openImageDirectory,
 } from '../images/index.ts';
 import { loadBase, type CaptureBase } from './capture-base.ts';
 import type { CaptureSource } from './capture-source.ts';
 import type { Pacer } from './clock.ts';
 import type { StoreContext } from './context.ts';
-import { withCrew } from './crew.ts';
+import { prepareThreads, withCrew } from './crew.ts';
 import { resolveSnapshot } from './names.ts';
 import { readManifest } from './read-manifest.ts';
 import type { StoredSnapshot } from './snapshot-pages.ts';
@@ -48,6 +49,7 @@ export async function openSource(
   pacer: Pacer,
 ): Promise<OpenedSource> {
   const { files } = context;
+  prepareThreads(context, bytesOf(files, source.images, 'pages-'));
   const asked = findAsked(context, source.parent);
   const dumped = asked ?? findDumped(context, timeline, source.images);
   const parent = dumped ?? context.catalog.snapshots.newest(timeline);
@@ -65,19 +67,19 @@ async function openImages(
   path: string,
   parent: ParentSnapshot | undefined,
 ): Promise<ImageDirectory> {
-  return await withCrew(context, {}, async (crew) =>
-    pagemapBytes(context.files, path) > MAX_PAGEMAP_BYTES_HERE
-      ? await crew.run('openImages', { path, parent })
-      : crew.runHere('openImages', { path, parent }),
-  );
+  const { files } = context;
+  if (bytesOf(files, path, 'pagemap-') <= MAX_PAGEMAP_BYTES_HERE) {
+    return openImageDirectory(path, { files, parent });
+  }
+  return await withCrew(context, {}, (crew) => crew.run('openImages', { path, parent }));
 }
 
-/** Bytes of all pagemaps; opening says what is wrong with what cannot be looked at. */
-function pagemapBytes(files: Files, path: string): number {
+/** Bytes of all images of a kind; opening says what is wrong with what cannot be looked at. */
+function bytesOf(files: Files, path: string, prefix: string): number {
   try {
     const names = files.list(path).map((name) => name.toString());
-    const pagemaps = names.filter((name) => name.startsWith('pagemap-'));
-    return pagemaps.reduce((sum, name) => sum + files.lstat(join(path, name)).sizeBytes, 0);
+    const images = names.filter((name) => name.startsWith(prefix));
+    return images.reduce((sum, name) => sum + files.lstat(join(path, name)).sizeBytes, 0);
   } catch {
     return 0;
   }

@@ -80,8 +80,12 @@ async function captureImages(
   const snapshotId = newSnapshotId();
   const staged = new StagedPack(context);
   const digests = new StagedHead(context, snapshotId);
+  const base = head.base?.snapshot.row.id;
+  const buffers = context.buffers.take(base);
   try {
-    const stored = await storePages(context, head, { staged, digests, pacer, options });
+    // Where damage is known, every base is read, so that nothing new stands on what is lost.
+    buffers.warm.begin(context.packs.lostFrames.isEmpty ? base : undefined);
+    const stored = await storePages(context, head, { staged, digests, buffers, pacer, options });
     const manifest = makeManifest(context, head, snapshotId, stored);
     const manifestBytes = encodeManifest(manifest);
     const manifestDigest = sha256(manifestBytes);
@@ -94,12 +98,15 @@ async function captureImages(
     const toPublish = { path: staged.path, pack, segment, snapshot };
     const row = await publish(context, toPublish, options.signal);
     digests.publish(head.timeline, row.id);
+    buffers.warm.end(row.id);
     context.background.start(() => mergeIndex(context, new Pacer(undefined)));
     return row;
   } catch (error) {
     staged.discard();
     digests.discard();
     throw error;
+  } finally {
+    context.buffers.give(buffers);
   }
 }
 
@@ -116,6 +123,7 @@ interface StoredPages {
 interface StorePagesTo {
   readonly staged: StagedPack;
   readonly digests: StagedHead;
+  readonly buffers: CaptureBuffers;
   readonly pacer: Pacer;
   readonly options: OperationOptions;
 }
@@ -123,37 +131,25 @@ interface StorePagesTo {
 async function storePages(
   context: StoreContext,
   head: CaptureHead,
-  { staged, digests, pacer, options }: StorePagesTo,
+  { staged, digests, buffers, pacer, options }: StorePagesTo,
 ): Promise<StoredPages> {
   const { images } = head;
   const sources = filesOf(images).flatMap((entry) => entry.source ?? []);
-  const needs = { sources, head: head.base?.head, refuseLost: true };
-  const buffers = context.buffers.take();
-  try {
-    return await withCrew(context, needs, async (crew) => {
-      const identity = newIdentity();
-      staged.writer.beginSegment(identity);
-      const base = recipeBase(head.base);
-      const storage = makeStorage(context, {
-        crew,
-        staged,
-        digests,
-        identity,
-        head,
-        base,
-        buffers,
-      });
-      const entries = await captureEntries(images, storage, pacer, options);
-      await crew.runEverywhere('closeSources');
-      confirmUnchanged(images, context.files);
-      staged.writer.endSegment();
-      const { newPages, segments } = storage.pages;
-      return { identity, newPages, segments, entries, base };
-    });
-  } finally {
-    // The crew is gone, and nothing uses them any more.
-    context.buffers.give(buffers);
-  }
+  const cells = buffers.warm.memory;
+  const needs = { sources, cells, head: head.base?.head, refuseLost: true };
+  return await withCrew(context, needs, async (crew) => {
+    const identity = newIdentity();
+    staged.writer.beginSegment(identity);
+    const base = recipeBase(head.base);
+    const from = { crew, staged, digests, identity, head, base, buffers };
+    const storage = makeStorage(context, from);
+    const entries = await captureEntries(images, storage, pacer, options);
+    await crew.runEverywhere('closeSources');
+    confirmUnchanged(images, context.files);
+    staged.writer.endSegment();
+    const { newPages, segments } = storage.pages;
+    return { identity, newPages, segments, entries, base };
+  });
 }
 
 function makeStorage(
@@ -170,17 +166,17 @@ function makeStorage(
 ): EntryStorage {
   const { crew, staged, digests, identity, head, base, buffers } = from;
   const { writer } = staged;
-  const { places, recent } = buffers;
+  const { places, recent, warm } = buffers;
   const { compressionLevel, maxDeltaDepth } = context.settings;
   const level = compressionLevel;
   const frames = new FrameQueue(crew, { writer, level, buffers: buffers.frames });
   const differs = base !== undefined;
-  const pages = new PageStore(context, { writer, frames, identity, differs, recent });
+  const pages = new PageStore(context, { writer, frames, identity, differs, recent, warm });
   const { images } = head;
   const snapshot = head.base?.snapshot;
   const programs = programSource(context, images, snapshot);
   const matches = matchFiles(images, snapshot, programs);
-  return { crew, pages, frames, places, head: digests, maxDeltaDepth, matches, differs };
+  return { crew, pages, frames, places, head: digests, warm, maxDeltaDepth, matches, differs };
 }
 
 /** Recipes are differences, until so many manifests would have to be read that a whole one pays. */

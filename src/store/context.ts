@@ -16,6 +16,7 @@ import type { StagingArea } from './staging.ts';
 /** Options that operations read. */
 export interface StoreSettings {
   readonly cacheBytes: number;
+  readonly warmBytes: number;
   readonly compressionLevel: number;
   readonly maxDeltaDepth: number;
   readonly workers: number;

@@ -7,6 +7,8 @@ import type { StoreContext } from './context.ts';
 export interface CrewNeeds {
   /** The contents that a capture reads. */
   readonly sources?: readonly ContentSource[] | undefined;
+  /** Memory of the cells for pages. */
+  readonly cells?: SharedArrayBuffer | undefined;
   /** Path of the base's head. */
   readonly head?: string | undefined;
   /** Whether frames that are known to be damaged are not even tried. */
@@ -15,12 +17,22 @@ export interface CrewNeeds {
   readonly fresh?: boolean | undefined;
 }
 
+const NO_CELLS = new SharedArrayBuffer(0);
+
 /** How much decoding an operation took. */
 export interface DecodingCounts {
   /** Frames that were decoded, again and again where the cache was too small for them. */
   framesDecoded: number;
   /** Different frames that were needed, counted for each thread. */
   framesNeeded: number;
+}
+
+/** Below this there is not enough to do for threads to become ready in time. */
+const WORTH_PREPARING_BYTES = 4 * 1024 * 1024;
+
+/** Lets threads start while an operation on so many bytes still looks for what it will do. */
+export function prepareThreads({ threads }: StoreContext, bytes: number): void {
+  if (bytes >= WORTH_PREPARING_BYTES) threads.prepare();
 }
 
 /** Opens threads for an operation, runs it, and lets go of them when it has ended. */
@@ -39,6 +51,7 @@ export async function withCrew<T>(
     refuseLost: needs.refuseLost ?? false,
     fresh: needs.fresh ?? false,
     sources: needs.sources ?? [],
+    cells: needs.cells ?? NO_CELLS,
     head: needs.head,
   };
   const crew = threads.open(setup, (report) => {

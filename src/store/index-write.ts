@@ -4,12 +4,10 @@
  * building them again.
  */
 import { storageError, systemCode } from '../errors.ts';
-import { prefixAt, restAt } from '../index/digest-prefix.ts';
 import { RunBuilder } from '../index/run-builder.ts';
 import { FIRST_DELTA_FRAME } from '../pack/format.ts';
 import type { FrameTable } from '../pack/frame-table.ts';
 import type { PackReader } from '../pack/reader.ts';
-import { DIGEST_BYTES } from '#digest';
 import { newName, Pacer } from './clock.ts';
 import { writableStaging, type StoreContext } from './context.ts';
 import type { PlacedSegment } from './segment-directory.ts';
@@ -86,11 +84,10 @@ function* addFrames(builder: RunBuilder, pack: PackReader, table: FrameTable): G
     // Delta pages have no digests: nothing is found by them. They come after the full ones.
     if (table.entryAt(index).frame >= FIRST_DELTA_FRAME) return;
     const digests = pack.frameDigests(table, index);
-    let offset = 0;
-    for (const slot of table.slotsAt(index)) {
+    const slots = table.slotsAt(index);
+    for (let done = 0; done < slots.length;) {
       if (builder.isFull) yield* builder.spill();
-      builder.add(prefixAt(digests, offset), restAt(digests, offset), slot);
-      offset += DIGEST_BYTES;
+      done = builder.addPages(digests, slots, done);
     }
     if (index % SLICE_FRAMES === SLICE_FRAMES - 1) yield;
   }

@@ -30,6 +30,9 @@ import { PagesCache } from './pages-cache.ts';
 import { SegmentDirectory } from './segment-directory.ts';
 import { clearDeadStaging, StagingArea } from './staging.ts';
 
+/** The page index gets this part of the cache; decoded frames get theirs while a restore runs. */
+const INDEX_CACHE_SHARE = 0.25;
+
 /** Settings of an opening, complete. */
 export interface OpenSettings extends StoreSettings {
   readonly create: boolean;
@@ -44,9 +47,6 @@ export interface OpenedStore {
   /** Closes everything that was opened. */
   close(): Promise<void>;
 }
-
-/** The page index gets this part of the cache; decoded frames get theirs while a restore runs. */
-const INDEX_CACHE_SHARE = 0.25;
 
 /** @throws StoreError NOT_FOUND, EXISTS, CORRUPT, UNSUPPORTED_VERSION, STORAGE. */
 export async function openStore(directory: string, settings: OpenSettings): Promise<OpenedStore> {
@@ -282,7 +282,7 @@ async function assemble(
       index: new PageIndex(files, layout.index, settings.cacheBytes * INDEX_CACHE_SHARE),
       segments: new SegmentDirectory(catalog),
       threads,
-      buffers: new BufferPool(threads.workers),
+      buffers: new BufferPool(threads.workers, settings.warmBytes),
       background: new Background(),
       pagesCache: new PagesCache(),
       staging,

@@ -13,21 +13,27 @@ import type { ConfirmHit, PageIndex } from '../index/page-index.ts';
 import { LeafBuilder } from '../manifest/leaves.ts';
 import { ZERO_SEGMENT } from '../manifest/page-runs.ts';
 import { RecipeBuilder } from '../manifest/recipe.ts';
-import { DeltaFrames, FullFrames } from '../pack/frame-builder.ts';
+import { FRAME_PAGES } from '../pack/format.ts';
+import { DeltaFrames, FullFrames, type RawFrame } from '../pack/frame-builder.ts';
 import type { PackSet } from '../pack/pack-set.ts';
-import { readRecord } from '../pack/page-diff.ts';
+import { newRecord, readRecord } from '../pack/page-diff.ts';
 import type { PackWriter } from '../pack/writer.ts';
+import { NO_CELL } from '../slices/page-cells.ts';
 import { KEPT, PAGE, SLICE_PAGES, type Slice } from '../slices/slice.ts';
 import type { StoreContext } from './context.ts';
-import type { FrameQueue } from './frame-queue.ts';
+import type { FrameOfSlice, FrameQueue } from './frame-queue.ts';
 import { NewSlots } from './new-slots.ts';
 import type { RecentPages } from './recent-pages.ts';
+import type { PlannedSlice } from './slice-plan.ts';
 import type { PlacedSegment, SegmentDirectory } from './segment-directory.ts';
+import type { WarmPages } from './warm-pages.ts';
 
 /** What is known of a slice between its two visits. */
 export interface SliceFindings {
   /** Pages that are new to the store. */
   newPages: number;
+  /** Those of them that get a cell. */
+  newCells: number;
   /** Of each page: local number of a segment, or one of FOUND. */
   readonly segment: Int32Array;
   /** Of each page: the slot, or the number of the new page. */
@@ -41,6 +47,7 @@ const FOUND = { zero: -1, same: -2, new: -3 } as const;
 export function newFindings(): SliceFindings {
   return {
     newPages: 0,
+    newCells: 0,
     segment: new Int32Array(SLICE_PAGES),
     slot: new Uint32Array(SLICE_PAGES),
   };
@@ -62,6 +69,8 @@ export interface PageStoreOptions {
   readonly differs: boolean;
   /** Empty. */
   readonly recent: RecentPages;
+  /** Begun. */
+  readonly warm: WarmPages;
 }
 
 /** Stores the pages of one capture. */
@@ -72,7 +81,17 @@ export class PageStore {
   readonly #options: PageStoreOptions;
   readonly #full = new FullFrames();
   readonly #delta = new DeltaFrames();
+  readonly #record = newRecord();
+  /**
+   * Whether the pages of the current full frame are all in one slice, and which of them they are:
+   * they need not be copied here. Of a first capture all but a tenth are.
+   */
+  #isGathering = false;
+  readonly #gathered = new Uint16Array(FRAME_PAGES);
+  /** The frames that are all in the slice that is being kept. */
+  readonly #whole: FrameOfSlice[] = [];
   readonly #recent: RecentPages;
+  readonly #warm: WarmPages;
   readonly #newSlots = new NewSlots();
   readonly #leaves = new LeafBuilder();
   readonly #recipe = new RecipeBuilder();
@@ -95,6 +114,7 @@ export class PageStore {
     this.#directory = context.segments;
     this.#options = options;
     this.#recent = options.recent;
+    this.#warm = options.warm;
     this.#segments = [options.identity];
   }
 
@@ -111,11 +131,21 @@ export class PageStore {
   /** First visit: says of each page of a scanned slice where it is, and lists the new ones. */
   findNew(slice: Slice, pages: number, findings: SliceFindings): void {
     findings.newPages = 0;
+    findings.newCells = 0;
     for (let i = 0; i < pages; i++) {
       const kind = slice.kinds[i];
-      if (kind === PAGE.same) this.#findSame(slice, i, findings);
-      else if (kind === PAGE.zero) this.#findZero(slice, i, findings);
-      else this.#findChanged(slice, i, findings);
+      const base = slice.basePage[i] as number;
+      const cell = base < 0 ? NO_CELL : (slice.baseCell[base] as number);
+      if (kind === PAGE.same) {
+        this.#findSame(slice, i, findings);
+        this.#warm.add(cell);
+      } else if (kind === PAGE.changed && this.#isNew(slice, i, findings)) {
+        this.#addNew(slice, i, findings, this.#warm.take(cell));
+      } else {
+        if (kind === PAGE.zero) this.#findZero(slice, i, findings);
+        this.#warm.give(cell);
+        this.#warm.add(NO_CELL);
+      }
     }
   }
 
@@ -137,23 +167,29 @@ export class PageStore {
     findings.segment[i] = isSame ? FOUND.same : FOUND.zero;
   }
 
-  #findChanged(slice: Slice, i: number, findings: SliceFindings): void {
-    const { digests, digestWords } = slice;
-    const offset = i * DIGEST_BYTES;
+  /** Whether a page that has changed is nowhere in the store; otherwise it says where. */
+  #isNew({ digests, digestWords }: Slice, i: number, findings: SliceFindings): boolean {
     const recent = this.#recent.find(digestWords, i);
     if (recent >= 0) {
       findings.segment[i] = FOUND.new;
       findings.slot[i] = recent;
-    } else if (this.#isInIndex(digests, offset)) {
-      findings.segment[i] = this.#foundSegment;
-      findings.slot[i] = this.#foundSlot;
-    } else {
-      const number = this.#newSlots.reserve();
-      this.#recent.add(digestWords, i, number);
-      findings.segment[i] = FOUND.new;
-      findings.slot[i] = number;
-      slice.newPages[findings.newPages++] = i;
+      return false;
     }
+    if (!this.#isInIndex(digests, i * DIGEST_BYTES)) return true;
+    findings.segment[i] = this.#foundSegment;
+    findings.slot[i] = this.#foundSlot;
+    return false;
+  }
+
+  #addNew(slice: Slice, i: number, findings: SliceFindings, cell: number): void {
+    const number = this.#newSlots.reserve();
+    this.#recent.add(slice.digestWords, i, number);
+    this.#warm.add(cell);
+    findings.segment[i] = FOUND.new;
+    findings.slot[i] = number;
+    slice.newCell[findings.newPages] = cell;
+    if (cell !== NO_CELL) findings.newCells += 1;
+    slice.newPages[findings.newPages++] = i;
   }
 
   #isInIndex(digests: Buffer, offset: number): boolean {
@@ -162,42 +198,72 @@ export class PageStore {
     return this.#index.find(digests, offset, this.#confirm);
   }
 
-  /** Second visit: keeps the new pages, and writes the recipe and the leaves of all of them. */
-  keep(slice: Slice, pages: number, bytes: number, findings: SliceFindings): void {
-    for (let i = 0; i < findings.newPages; i++) {
+  /**
+   * Second visit: keeps the new pages, and writes the recipe and the leaves of all of them.
+   *
+   * @returns what ends when nothing of the slice is needed any more.
+   */
+  keep(slice: Slice, { pages, bytes }: PlannedSlice, findings: SliceFindings): Promise<void> {
+    this.#whole.length = 0;
+    this.#keepNew(slice, findings.newPages, bytes);
+    this.#leaves.addAll(slice.digests, pages);
+    this.#addToRecipe(findings, pages);
+    return this.#options.frames.addFrom(slice.handle, this.#whole);
+  }
+
+  #keepNew(slice: Slice, newPages: number, bytes: number): void {
+    let fullPages = 0;
+    for (let i = 0; i < newPages; i++) if (slice.kept[i] === KEPT.full) fullPages += 1;
+    for (let i = 0; i < newPages; i++) {
       const page = slice.newPages[i] as number;
       const length = Math.min(PAGE_BYTES, bytes - page * PAGE_BYTES);
-      const slot =
-        slice.kept[i] === KEPT.delta
-          ? this.#keepDelta(slice, page, length)
-          : this.#keepFull(slice, page, length);
+      let slot: number;
+      if (slice.kept[i] === KEPT.delta) slot = this.#keepDelta(slice, page, length);
+      else {
+        if (this.#full.isEmpty) this.#isGathering = fullPages >= FRAME_PAGES;
+        slot = this.#keepFull(slice, page, length);
+        fullPages -= 1;
+        if (this.#full.isFull) this.#endFullFrame();
+      }
       this.#newSlots.settle(slot);
-    }
-    for (let i = 0; i < pages; i++) {
-      this.#leaves.add(slice.digests, i * DIGEST_BYTES);
-      this.#addToRecipe(findings.segment[i] as number, findings.slot[i] as number);
     }
   }
 
-  #addToRecipe(segment: number, slot: number): void {
-    if (segment >= 0) this.#recipe.addSlot(segment, slot);
-    else if (segment === FOUND.zero) this.#recipe.addZero();
-    else if (segment === FOUND.same) this.#recipe.addSame();
-    else this.#recipe.addSlot(0, this.#newSlots.slotOf(slot));
+  #addToRecipe(findings: SliceFindings, pages: number): void {
+    for (let i = 0; i < pages; i++) {
+      const segment = findings.segment[i] as number;
+      const slot = findings.slot[i] as number;
+      if (segment >= 0) this.#recipe.addSlot(segment, slot);
+      else if (segment === FOUND.zero) this.#recipe.addZero();
+      else if (segment === FOUND.same) this.#recipe.addSame();
+      else this.#recipe.addSlot(0, this.#newSlots.slotOf(slot));
+    }
   }
 
   #keepFull(slice: Slice, page: number, length: number): number {
-    const view = slice.views[page] as Buffer;
     const start = page * DIGEST_BYTES;
     const digest = slice.digests.subarray(start, start + DIGEST_BYTES);
-    const slot = this.#full.add(length === PAGE_BYTES ? view : view.subarray(0, length), digest);
-    if (this.#full.isFull) this.#endFrame(this.#full);
-    return slot;
+    if (this.#isGathering) {
+      const slot = this.#full.note(length, digest);
+      this.#gathered[slot % FRAME_PAGES] = page;
+      return slot;
+    }
+    const view = slice.views[page] as Buffer;
+    return this.#full.add(length === PAGE_BYTES ? view : view.subarray(0, length), digest);
+  }
+
+  #endFullFrame(): void {
+    if (!this.#isGathering) {
+      this.#endFrame(this.#full);
+      return;
+    }
+    this.#whole.push({ frame: this.#full.take() as RawFrame, from: this.#gathered.slice() });
+    this.#isGathering = false;
   }
 
   #keepDelta(slice: Slice, page: number, length: number): number {
-    const record = readRecord(slice.pages, page * PAGE_BYTES);
-    const slot = this.#delta.add(record, this.#numberInPack(record.segment), length);
+    readRecord(slice.pages, page * PAGE_BYTES, this.#record);
+    const slot = this.#delta.add(this.#record, this.#numberInPack(this.#record.segment), length);
     if (this.#delta.isFull) this.#endFrame(this.#delta);
     return slot;
   }

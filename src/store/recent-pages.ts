@@ -1,79 +1,71 @@
 /**
  * The pages that one capture has found to be new so far, by digest: a set-associative table of a
- * fixed size. A set that is full forgets its oldest entry; a duplicate of a forgotten page is
- * stored again. That costs bytes, never a page.
+ * fixed size. A set that is full forgets its oldest entry, and of very many pages the oldest are
+ * forgotten; a duplicate of a forgotten page is stored again. That costs bytes, never a page.
  *
- * Memory: 36 bytes an entry, 512 Ki entries: 19 MB, of which small captures touch little. It
- * covers 2 GiB of new pages before it forgets much. One table serves a store's captures in turn.
+ * Memory: at most 40 bytes an entry, 512 Ki entries: 20 MB, which covers 2 GiB of new pages. The
+ * digests lie in the order of the pages, so that small captures touch little of it: 40 MB of new
+ * memory cost 20 ms. One table serves a store's captures in turn.
  */
 import { DIGEST_BYTES } from '#digest';
 
 const WAYS = 4;
 const SETS = 2 ** 17;
+const CAPACITY = SETS * WAYS;
 const DIGEST_WORDS = DIGEST_BYTES / 4;
-const MAX_USED = 2 ** 14;
 
 /** Digest to number, for the new pages of one capture. */
 export class RecentPages {
-  readonly #digests = new Int32Array(SETS * WAYS * DIGEST_WORDS);
-  /** Number + 1; 0 is an empty entry. */
-  readonly #numbers = new Uint32Array(SETS * WAYS);
-  /** The way of each set that is overwritten next. */
-  readonly #nextWay = new Uint8Array(SETS);
-  /** Sets that are not empty, as long as clearing them is cheaper than clearing all. */
-  readonly #used = new Uint32Array(MAX_USED);
-  #usedCount = 0;
+  /** Of each set, numbers + 1, the newest first; 0 is an empty entry. */
+  readonly #numbers = new Uint32Array(CAPACITY);
+  /** Of the last pages, by the rest of their numbers. */
+  readonly #digests = new Int32Array(CAPACITY * DIGEST_WORDS);
+  /** Numbers below have been forgotten. */
+  #oldest = 0;
 
   /** The number of the page whose digest is the `index`-th of `digests`, or -1. */
   find(digests: Int32Array, index: number): number {
-    const first = setOf(digests, index) * WAYS;
+    const first = setOf(digests, index);
     for (let entry = first; entry < first + WAYS; entry++) {
-      const number = this.#numbers[entry] as number;
-      if (number === 0) return -1;
-      if (this.#holds(entry, digests, index)) return number - 1;
+      const number = (this.#numbers[entry] as number) - 1;
+      if (number < this.#oldest) return -1;
+      if (this.#holds(number, digests, index)) return number;
     }
     return -1;
   }
 
-  #holds(entry: number, digests: Int32Array, index: number): boolean {
+  #holds(number: number, digests: Int32Array, index: number): boolean {
+    const own = (number % CAPACITY) * DIGEST_WORDS;
+    const other = index * DIGEST_WORDS;
     for (let word = 0; word < DIGEST_WORDS; word++) {
-      if (this.#digests[entry * DIGEST_WORDS + word] !== digests[index * DIGEST_WORDS + word]) {
-        return false;
-      }
+      if (this.#digests[own + word] !== digests[other + word]) return false;
     }
     return true;
   }
 
-  /** Remembers a page that is new. */
+  /** Remembers a page that is new; numbers ascend from 0 on. */
   add(digests: Int32Array, index: number, number: number): void {
-    const set = setOf(digests, index);
-    const way = this.#nextWay[set] as number;
-    this.#nextWay[set] = (way + 1) % WAYS;
-    const entry = set * WAYS + way;
-    for (let word = 0; word < DIGEST_WORDS; word++) {
-      this.#digests[entry * DIGEST_WORDS + word] = digests[index * DIGEST_WORDS + word] as number;
+    const first = setOf(digests, index);
+    for (let entry = first + WAYS - 1; entry > first; entry--) {
+      this.#numbers[entry] = this.#numbers[entry - 1] as number;
     }
-    this.#numbers[entry] = number + 1;
-    if (this.#usedCount < MAX_USED) this.#used[this.#usedCount] = set;
-    this.#usedCount += 1;
+    this.#numbers[first] = number + 1;
+    const own = (number % CAPACITY) * DIGEST_WORDS;
+    const other = index * DIGEST_WORDS;
+    for (let word = 0; word < DIGEST_WORDS; word++) {
+      this.#digests[own + word] = digests[other + word] as number;
+    }
+    this.#oldest = Math.max(0, number + 1 - CAPACITY);
   }
 
   /** Forgets everything. */
   clear(): void {
-    if (this.#usedCount > MAX_USED) {
-      this.#numbers.fill(0);
-      this.#nextWay.fill(0);
-    }
-    for (let i = 0; i < Math.min(this.#usedCount, MAX_USED); i++) {
-      const set = this.#used[i] as number;
-      this.#numbers.fill(0, set * WAYS, (set + 1) * WAYS);
-      this.#nextWay[set] = 0;
-    }
-    this.#usedCount = 0;
+    this.#numbers.fill(0);
+    this.#oldest = 0;
   }
 }
 
 /** The second word of the digest: the bytes before choose the place in a run. */
 function setOf(digests: Int32Array, index: number): number {
-  return (digests[index * DIGEST_WORDS + 2] as number) & (SETS - 1);
+  return ((digests[index * DIGEST_WORDS + 2] as number) & (SETS - 1)) * WAYS;
 }

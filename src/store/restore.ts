@@ -12,7 +12,7 @@ import type { ManifestEntry } from '../manifest/manifest.ts';
 import type { Crew } from '../slices/threads.ts';
 import { Pacer } from './clock.ts';
 import type { OperationOptions, StoreContext } from './context.ts';
-import { withCrew } from './crew.ts';
+import { prepareThreads, withCrew } from './crew.ts';
 import { readRequests, runRead } from './read-requests.ts';
 import { RestoreTarget } from './restore-target.ts';
 import { findPages, type StoredFile, type StoredSnapshot } from './snapshot-pages.ts';
@@ -45,6 +45,7 @@ export async function restore(
   if (typeof target !== 'string' || target === '') throw new TypeError('a target is a path');
   checkOutside(context, target);
   const pacer = new Pacer(options.signal);
+  prepareThreads(context, row.logicalBytes);
   const snapshot = await findPages(context, row, pacer);
   const directory = RestoreTarget.open(context.files, target, options.sync ?? false);
   try {

@@ -92,9 +92,9 @@ export class SlicePipeline {
 
   async #compare(place: SlicePlace, planned: PlannedSlice): Promise<void> {
     const { slice, findings } = place;
-    const { newPages } = findings;
+    const { newPages, newCells } = findings;
     if (this.#hasFailed || newPages === 0) return;
-    if (planned.baseLeaves === 0) {
+    if (planned.baseLeaves === 0 && newCells === 0) {
       slice.kept.fill(KEPT.full, 0, newPages);
       return;
     }
@@ -122,12 +122,14 @@ export class SlicePipeline {
     place: SlicePlace,
     planned: PlannedSlice,
   ): Promise<void> {
+    let encoded: Promise<unknown> = Promise.resolve();
     await this.#step(before, compared, async () => {
       await this.#frames.room();
-      this.#pages.keep(place.slice, planned.pages, planned.bytes, place.findings);
+      encoded = this.#pages.keep(place.slice, planned, place.findings);
       this.#onKept(place.slice, planned);
     });
-    this.release(place);
+    // The next slice is kept meanwhile.
+    void encoded.then(() => this.release(place));
   }
 
   /** Does something in order, once `ready`; after a failure, nothing. */

@@ -11,6 +11,7 @@ import { LEAF_PAGES } from '../manifest/leaves.ts';
 import { PageRunsCursor } from '../manifest/page-runs.ts';
 import { BASE_LEAVES, PAGE, SLICE_PAGES, type Slice } from '../slices/slice.ts';
 import type { StoredFile } from './snapshot-pages.ts';
+import type { WarmPages } from './warm-pages.ts';
 
 /** Of the regions of 2 MiB, a quarter of the depth is what their limits differ by. */
 const SPREAD = 4;
@@ -36,14 +37,16 @@ export interface FileToPlan extends AlignedFile {
 export class SlicePlan {
   readonly #file: FileToPlan;
   readonly #maxDepth: number;
+  readonly #warm: WarmPages;
   readonly #alignment: Alignment | undefined;
   readonly #basePages: PageRunsCursor | undefined;
   #next = 0;
   #inheritedRun = 0;
 
-  constructor(file: FileToPlan, maxDepth: number) {
+  constructor(file: FileToPlan, maxDepth: number, warm: WarmPages) {
     this.#file = file;
     this.#maxDepth = maxDepth;
+    this.#warm = warm;
     if (file.base === undefined) return;
     this.#alignment = new Alignment(file, alignedWith(file.base));
     this.#basePages = new PageRunsCursor(file.base.runs);
@@ -108,6 +111,7 @@ export class SlicePlan {
       for (let j = 0; j < count; j++) slice.baseSlot[at + j] = cursor.slot + j;
       i += count;
     }
+    this.#warm.cellsOf(base.headPage + first, pages, slice.baseCell, index * LEAF_PAGES);
     const { sizeBytes, leaves } = base.content;
     const end = Math.min(sizeBytes, (first + pages) * PAGE_BYTES);
     slice.baseHeadPage[index] = base.headPage + first;

@@ -16,8 +16,14 @@ export interface OpenOptions {
   readonly create?: boolean | undefined;
   /** Takes no lease and writes nothing, so that the store may be on read-only media. */
   readonly readOnly?: boolean | undefined;
-  /** Bytes of memory for caches; 64 MiB by default. */
+  /** Bytes of memory for what has been read of packs; 64 MiB by default. */
   readonly cacheBytes?: number | undefined;
+  /**
+   * Bytes of memory for pages that the next capture of the same timeline is compared with; 96 MiB
+   * by default, 0 for a process that captures only once. It is taken as it is needed, for each
+   * capture that runs at the same time.
+   */
+  readonly warmBytes?: number | undefined;
   /** zstd's level for pages, 1 (default) to 19. */
   readonly compressionLevel?: number | undefined;
   /**
@@ -55,11 +61,13 @@ export interface StoreStatistics {
 }
 
 const DEFAULT_CACHE_BYTES = 64 * 1024 * 1024;
+const DEFAULT_WARM_BYTES = 96 * 1024 * 1024;
 const DEFAULT_LOCK_TIMEOUT_MS = 60_000;
 const MAX_COMPRESSION_LEVEL = 19;
 const DEFAULT_DELTA_DEPTH = 16;
 const MAX_DELTA_DEPTH = 64;
 const MAX_WORKERS = 64;
+const MAX_WARM_BYTES = 2 ** 30;
 
 /**
  * A store of checkpoints.
@@ -102,6 +110,12 @@ export class SnapshotStore {
       anyFileSystem,
       files: options.files ?? nodeFiles,
       cacheBytes: wholeNumber('cacheBytes', options.cacheBytes ?? DEFAULT_CACHE_BYTES, 0),
+      warmBytes: wholeNumber(
+        'warmBytes',
+        options.warmBytes ?? DEFAULT_WARM_BYTES,
+        0,
+        MAX_WARM_BYTES,
+      ),
       lockTimeoutMs: wholeNumber(
         'lockTimeoutMs',
         options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,

@@ -22,6 +22,7 @@ export class StoredFileReader {
       packs: layout.packs,
       segments: segments.table.buffer,
       cacheBytes: CACHE_BYTES,
+      cells: new SharedArrayBuffer(0),
       lostFrames: [],
       refuseLost: false,
       fresh: true,

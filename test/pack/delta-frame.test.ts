@@ -55,8 +55,9 @@ function expectInside(frame: DeltaFrame): void {
   expect(around.every((byte) => byte === 0)).toBe(true);
   // Bytes that are not there would be read as undefined, and written as 0.
   expect(frame.firstRun[0]).toBe(0);
-  expect(frame.firstRun.at(-1)).toBe(frame.runStart.length);
-  expect(frame.runLength.reduce((sum, length) => sum + length, 0)).toBe(frame.bytes.length);
+  const runs = frame.runs.subarray(0, frame.firstRun.at(-1));
+  expect(runs.reduce((sum, run) => sum + (run >>> 16), 0)).toBe(frame.bytes.length);
+  expect(frame.firstByte.at(-1)).toBe(frame.bytes.length);
 }
 
 /** The frame, or undefined after the one error that there may be. */
@@ -95,7 +96,7 @@ describe('a frame of deltas', () => {
           expect(Buffer.compare(target.subarray(11, 11 + 4096), page)).toBe(0);
         });
         expectInside(frame);
-        expect(memoryOf(frame)).toBeGreaterThan(frame.bytes.length + frame.runStart.length * 8);
+        expect(memoryOf(frame)).toBeGreaterThan(frame.bytes.length + frame.runs.length * 4);
       }),
       { numRuns: 40 },
     );
@@ -231,7 +232,7 @@ describe('decodeDeltaFrame', () => {
     expect(decode(raw({}))).toMatchObject({ pages: 1, depth: Uint8Array.of(1) });
     expect(decode(raw({ depths: [2], segments: [1] })).baseSlot[0]).toBe(FIRST_DELTA_SLOT);
     const last = raw({ skips: [4095], sizes: [2, 1, 1] });
-    expect(decode(last).runStart[0]).toBe(4095);
+    expect(decode(last).runs[0]).toBe(4095 | (1 << 16));
   });
 
   it.each<[string, Columns, RegExp]>([

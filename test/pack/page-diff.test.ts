@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { PAGE_BYTES } from '../../src/bytes/page.ts';
 import { ByteReader } from '../../src/bytes/reader.ts';
 import { applyDelta, decodeDeltaFrame, DeltaFrameBuilder } from '../../src/pack/delta-frame.ts';
-import { type DiffRecord, PageDiff, readRecord } from '../../src/pack/page-diff.ts';
+import { type DiffRecord, PageDiff } from '../../src/pack/page-diff.ts';
 import { editedPages } from '../support/made-edits.ts';
-import { recordOf, tryRecord, viewOf } from '../support/made-deltas.ts';
+import { recordAt, recordOf, seen, tryRecord, viewOf } from '../support/made-deltas.ts';
 
 const reference = { segment: 3, slot: 77, depth: 1 };
 const MARK = 0xa5;
@@ -47,7 +47,8 @@ function naiveCost(runs: readonly Run[]): number {
 }
 
 /** The runs that a record says. */
-function runsOf({ skips, lengths }: DiffRecord): Run[] {
+function runsOf(record: DiffRecord): Run[] {
+  const { skips, lengths } = seen(record);
   const place = { code: 'CORRUPT' } as const;
   const [skipReader, lengthReader] = [new ByteReader(skips, place), new ByteReader(lengths, place)];
   const runs: Run[] = [];
@@ -109,7 +110,8 @@ describe('a difference', () => {
   it('of a page that is the same has no runs', () => {
     const page = new Uint8Array(PAGE_BYTES).fill(9);
     const record = recordOf(page, page, reference);
-    expect([record.skips.length, record.lengths.length, record.bytes.length]).toEqual([0, 0, 0]);
+    const { skips, lengths, bytes } = seen(record);
+    expect([skips.length, lengths.length, bytes.length]).toEqual([0, 0, 0]);
     expect(restored(record, page)).toEqual(page);
   });
 
@@ -123,7 +125,7 @@ describe('a difference', () => {
     const page = Uint8Array.from(base).fill(4, start, end);
     const record = recordOf(page, base, reference);
     expect(runsOf(record)).toEqual([{ start, end }]);
-    expect([...record.bytes]).toEqual(Array(end - start).fill(4));
+    expect([...seen(record).bytes]).toEqual(Array(end - start).fill(4));
   });
 
   it('starts again with each comparison, after one that was refused as well', () => {
@@ -135,7 +137,8 @@ describe('a difference', () => {
     expect(difference.compare(near, zeros)).toBe(true);
     const target = new Uint8Array(PAGE_BYTES);
     difference.writeRecord(target, 0, reference);
-    expect(readRecord(target, 0)).toEqual(recordOf(near.bytes, zeros.bytes, reference));
+    const expected = recordOf(near.bytes, zeros.bytes, reference);
+    expect(seen(recordAt(target, 0))).toEqual(seen(expected));
   });
 });
 
@@ -153,9 +156,10 @@ describe('a record', () => {
           target.subarray(2 * PAGE_BYTES),
         ]);
         expect(around.equals(Buffer.alloc(2 * PAGE_BYTES, MARK))).toBe(true);
-        const record = readRecord(target, PAGE_BYTES);
+        const record = recordAt(target, PAGE_BYTES);
         expect(record).toMatchObject({ segment, slot, depth });
-        const end = record.bytes.byteOffset + record.bytes.length;
+        const { skipsLength, lengthsLength, bytesLength } = record;
+        const end = record.start + skipsLength + lengthsLength + bytesLength;
         expect(end).toBeLessThanOrEqual(2 * PAGE_BYTES);
         const back = restored({ ...record, slot: 0, depth: 1 }, pages.base);
         expect(Buffer.compare(back, pages.page)).toBe(0);

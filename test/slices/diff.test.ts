@@ -1,10 +1,15 @@
 /** New pages that become deltas: only upon a base that is right, and no deeper than they may. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { readRecord } from '../../src/pack/page-diff.ts';
 import { diff } from '../../src/slices/diff.ts';
 import { KEPT, type Slice } from '../../src/slices/slice.ts';
-import { changedPage, recordOf } from '../support/made-deltas.ts';
+import {
+  changedPage,
+  recordAt as recordIn,
+  recordOf,
+  seen,
+  type SeenRecord,
+} from '../support/made-deltas.ts';
 import { identityOf, numberedPage } from '../support/made-packs.ts';
 import {
   digestsOf,
@@ -32,7 +37,7 @@ interface Diffed {
   readonly kept: number[];
   readonly lost: readonly unknown[];
   /** The record of a page. */
-  readonly recordAt: (page: number) => ReturnType<typeof readRecord>;
+  readonly recordAt: (page: number) => SeenRecord;
 }
 
 /** Compares pages with those of a base, all of them new to the store. */
@@ -57,7 +62,7 @@ function diffOver(
   diff(session, { slice: slice.handle, first: 0, end: pages.length });
   const kept = [...slice.kept.subarray(0, pages.length)];
   const pagesAfter = Uint8Array.from(slice.pages);
-  const recordAt = (page: number) => readRecord(pagesAfter, page * 4096);
+  const recordAt = (page: number) => seen(recordIn(pagesAfter, page * 4096));
   return { slice, kept, lost: session.report().lost, recordAt };
 }
 
@@ -71,7 +76,7 @@ describe('diff', () => {
     expect(kept).toEqual(Array(16).fill(KEPT.delta));
     for (let i = 0; i < 16; i++) {
       const reference = { ...base.places[i]!, depth: i + 1 };
-      expect(recordAt(i)).toEqual(recordOf(edited[i]!, base.pages[i]!, reference));
+      expect(recordAt(i)).toEqual(seen(recordOf(edited[i]!, base.pages[i]!, reference)));
     }
     expect(lost).toEqual([]);
   });
@@ -84,7 +89,9 @@ describe('diff', () => {
         const isTooDeep = i + 1 > limit;
         const from = isTooDeep ? base.pages[0]! : base.pages[i]!;
         const reference = isTooDeep ? root : { ...base.places[i]!, depth: i + 1 };
-        expect(recordAt(i), `limit ${limit}, page ${i}`).toEqual(recordOf(page, from, reference));
+        expect(recordAt(i), `limit ${limit}, page ${i}`).toEqual(
+          seen(recordOf(page, from, reference)),
+        );
       });
     }
   });
@@ -131,7 +138,7 @@ describe('diff', () => {
     const longer = Uint8Array.from([...page, 5]);
     const { kept, recordAt } = diffOver(packs, file, [longer]);
     expect(kept).toEqual([KEPT.delta]);
-    expect(recordAt(0)).toEqual(recordOf(longer, page, { ...places[0]!, depth: 1 }));
+    expect(recordAt(0)).toEqual(seen(recordOf(longer, page, { ...places[0]!, depth: 1 })));
   });
 
   it('keeps pages in full whose base is damaged, and reports the damage', () => {

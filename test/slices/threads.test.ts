@@ -45,12 +45,17 @@ describe.each(kinds)('%s', (_, make) => {
       new Uint8Array(buffer, 0, FRAME_BYTES).fill(value);
       return buffer;
     });
-    const request = { type: BLOCK.frame, rawBytes: FRAME_BYTES, level: 1 };
+    const request = { slice: undefined, type: BLOCK.frame, level: 1 };
+    const frameIn = (buffer: SharedArrayBuffer) => ({
+      buffer,
+      rawBytes: FRAME_BYTES,
+      pages: undefined,
+    });
     const lengths = await Promise.all(
-      buffers.map((buffer) => crew.run('encode', { ...request, buffer })),
+      buffers.map((buffer) => crew.run('encode', { ...request, frames: [frameIn(buffer)] })),
     );
     buffers.forEach((buffer, i) => {
-      const block = Uint8Array.from(new Uint8Array(buffer, BLOCK_OFFSET, lengths[i]));
+      const block = Uint8Array.from(new Uint8Array(buffer, BLOCK_OFFSET, lengths[i]?.[0]));
       expect(decodeBlock(block, 'a.pack', 0)).toMatchObject({ type: 1, rawBytes: FRAME_BYTES });
       const raw = new Uint8Array(FRAME_BYTES);
       zstd.decompressInto(raw, block.subarray(24));

@@ -3,6 +3,7 @@ import { PAGE_BYTES } from '../../src/bytes/page.ts';
 import {
   type BaseOfRecord,
   type DiffRecord,
+  newRecord,
   PageDiff,
   type PageView,
   readRecord,
@@ -26,7 +27,35 @@ export function tryRecord(
   if (!difference.compare(viewOf(page), viewOf(base))) return undefined;
   const record = new Uint8Array(PAGE_BYTES);
   difference.writeRecord(record, 0, reference);
-  return readRecord(record, 0);
+  return recordAt(record, 0);
+}
+
+/** The record at an offset. */
+export function recordAt(source: Uint8Array, offset: number): DiffRecord {
+  const record = newRecord();
+  readRecord(source, offset, record);
+  return record;
+}
+
+/** What a record says, wherever it lies. */
+export interface SeenRecord extends BaseOfRecord {
+  readonly skips: Uint8Array;
+  readonly lengths: Uint8Array;
+  readonly bytes: Uint8Array;
+}
+
+/** Looks at a record. */
+export function seen({ segment, slot, depth, source, start, ...lengths }: DiffRecord): SeenRecord {
+  const { skipsLength, lengthsLength, bytesLength } = lengths;
+  const [second, third] = [start + skipsLength, start + skipsLength + lengthsLength];
+  return {
+    segment,
+    slot,
+    depth,
+    skips: source.slice(start, second),
+    lengths: source.slice(second, third),
+    bytes: source.slice(third, third + bytesLength),
+  };
 }
 
 /** The record of a page that is known to be near enough. */

@@ -6,6 +6,7 @@ import { nodeFiles } from '../../src/files/node-files.ts';
 import { encodeHeadHeader } from '../../src/manifest/head.ts';
 import { LEAF_PAGES } from '../../src/manifest/leaves.ts';
 import { Session, ThreadParts } from '../../src/slices/session.ts';
+import { NO_CELL } from '../../src/slices/page-cells.ts';
 import { newSliceBuffer, Slice } from '../../src/slices/slice.ts';
 import type { SessionSetup } from '../../src/slices/tasks.ts';
 import { changedPage } from './made-deltas.ts';
@@ -32,7 +33,10 @@ let slices = 0;
 
 /** A slice that nobody else has. */
 export function newSlice(): Slice {
-  return new Slice({ number: ++slices, buffer: newSliceBuffer() });
+  const slice = new Slice({ number: ++slices, buffer: newSliceBuffer() });
+  slice.baseCell.fill(NO_CELL);
+  slice.newCell.fill(NO_CELL);
+  return slice;
 }
 
 /** Says in a slice what its base leaves are; returns how many. */
@@ -52,7 +56,7 @@ export function setupOf(
 ): SessionSetup {
   const packs = { packs: directory.path, segments: directory.table.buffer, fresh: true };
   const none = { lostFrames: [], refuseLost: false, sources: [], head: undefined };
-  return { ...packs, cacheBytes: 0, ...none, ...change };
+  return { ...packs, cacheBytes: 0, cells: new SharedArrayBuffer(0), ...none, ...change };
 }
 
 /** A session over the packs of a directory, closed when the test is done. */
