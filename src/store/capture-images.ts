@@ -52,11 +52,13 @@ export async function openSource(
   prepareThreads(context, bytesOf(files, source.images, 'pages-'));
   const asked = findAsked(context, source.parent);
   const dumped = asked ?? findDumped(context, timeline, source.images);
+  await pacer.pause();
   const parent = dumped ?? context.catalog.snapshots.newest(timeline);
   const base = parent && (await loadBase(context, parent, pacer));
   const isIncremental = isReachable(files, `${source.images}/parent`);
   const known = isIncremental && dumped !== undefined && base !== undefined;
   const description = known ? describeParent(context, base.snapshot) : undefined;
+  await pacer.pause();
   const images = await openImages(context, source.images, description);
   return { images, parent, base };
 }

@@ -54,6 +54,7 @@ export async function capture(
     context.segments.refresh();
     const { images, parent, base } = await openSource(context, timeline, source, pacer);
     checkRunId(images);
+    await pacer.pause();
     await refreshIndex(context, pacer);
     const head = { timeline, takenAtMs, labels, images, parent, base };
     return await captureImages(context, head, pacer, options);
@@ -86,12 +87,14 @@ async function captureImages(
     // Where damage is known, every base is read, so that nothing new stands on what is lost.
     buffers.warm.begin(context.packs.lostFrames.isEmpty ? base : undefined);
     const stored = await storePages(context, head, { staged, digests, buffers, pacer, options });
+    await pacer.pause();
     const manifest = makeManifest(context, head, snapshotId, stored);
     const manifestBytes = encodeManifest(manifest);
     const manifestDigest = sha256(manifestBytes);
     const toWrite = { ...manifest, digest: manifestDigest, bytes: manifestBytes };
     for (const _ of staged.writer.addManifestParts(toWrite)) await pacer.pause();
     const pack = staged.seal();
+    await pacer.pause();
     const { frameBytes } = staged.writer;
     const segment = { identity: stored.identity, pages: stored.newPages, frameBytes };
     const snapshot = rowOf(manifest, manifestDigest, pack.sizeBytes);
@@ -141,7 +144,7 @@ async function storePages(
     const identity = newIdentity();
     staged.writer.beginSegment(identity);
     const base = recipeBase(head.base);
-    const from = { crew, staged, digests, identity, head, base, buffers };
+    const from = { crew, staged, digests, identity, head, base, buffers, pacer };
     const storage = makeStorage(context, from);
     const entries = await captureEntries(images, storage, pacer, options);
     await crew.runEverywhere('closeSources');
@@ -162,16 +165,17 @@ function makeStorage(
     readonly head: CaptureHead;
     readonly base: RecipeBase | undefined;
     readonly buffers: CaptureBuffers;
+    readonly pacer: Pacer;
   },
 ): EntryStorage {
-  const { crew, staged, digests, identity, head, base, buffers } = from;
+  const { crew, staged, digests, identity, head, base, buffers, pacer } = from;
   const { writer } = staged;
   const { places, recent, warm } = buffers;
   const { compressionLevel, maxDeltaDepth } = context.settings;
   const level = compressionLevel;
   const frames = new FrameQueue(crew, { writer, level, buffers: buffers.frames });
   const differs = base !== undefined;
-  const pages = new PageStore(context, { writer, frames, identity, differs, recent, warm });
+  const pages = new PageStore(context, { writer, frames, identity, differs, recent, warm, pacer });
   const { images } = head;
   const snapshot = head.base?.snapshot;
   const programs = programSource(context, images, snapshot);

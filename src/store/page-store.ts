@@ -20,6 +20,7 @@ import { newRecord, readRecord } from '../pack/page-diff.ts';
 import type { PackWriter } from '../pack/writer.ts';
 import { NO_CELL } from '../slices/page-cells.ts';
 import { KEPT, PAGE, SLICE_PAGES, type Slice } from '../slices/slice.ts';
+import type { Pacer } from './clock.ts';
 import type { StoreContext } from './context.ts';
 import type { FrameOfSlice, FrameQueue } from './frame-queue.ts';
 import { NewSlots } from './new-slots.ts';
@@ -39,6 +40,9 @@ export interface SliceFindings {
   /** Of each page: the slot, or the number of the new page. */
   readonly slot: Uint32Array;
 }
+
+/** New pages that hold the calling thread for a millisecond, or for five at first. */
+const PAGES_OF_STEP = 256;
 
 /** What a page is that is in no known segment. */
 const FOUND = { zero: -1, same: -2, new: -3 } as const;
@@ -71,6 +75,7 @@ export interface PageStoreOptions {
   readonly recent: RecentPages;
   /** Begun. */
   readonly warm: WarmPages;
+  readonly pacer: Pacer;
 }
 
 /** Stores the pages of one capture. */
@@ -88,6 +93,8 @@ export class PageStore {
    */
   #isGathering = false;
   readonly #gathered = new Uint16Array(FRAME_PAGES);
+  /** Full pages of the slice that is being kept that have not been yet. */
+  #fullLeft = 0;
   /** The frames that are all in the slice that is being kept. */
   readonly #whole: FrameOfSlice[] = [];
   readonly #recent: RecentPages;
@@ -201,35 +208,43 @@ export class PageStore {
   /**
    * Second visit: keeps the new pages, and writes the recipe and the leaves of all of them.
    *
-   * @returns what ends when nothing of the slice is needed any more.
+   * @returns what ends when nothing of the slice is needed any more, wrapped, because the next
+   * slice need not wait for it.
    */
-  keep(slice: Slice, { pages, bytes }: PlannedSlice, findings: SliceFindings): Promise<void> {
+  async keep(
+    slice: Slice,
+    { pages, bytes }: PlannedSlice,
+    { newPages, ...findings }: SliceFindings,
+  ): Promise<{ readonly encoded: Promise<void> }> {
     this.#whole.length = 0;
-    this.#keepNew(slice, findings.newPages, bytes);
+    this.#fullLeft = 0;
+    for (let i = 0; i < newPages; i++) if (slice.kept[i] === KEPT.full) this.#fullLeft += 1;
+    for (let first = 0; first < newPages; first += PAGES_OF_STEP) {
+      if (first > 0) await this.#options.pacer.pause();
+      this.#keepNew(slice, first, Math.min(newPages, first + PAGES_OF_STEP), bytes);
+    }
     this.#leaves.addAll(slice.digests, pages);
     this.#addToRecipe(findings, pages);
-    return this.#options.frames.addFrom(slice.handle, this.#whole);
+    return { encoded: this.#options.frames.addFrom(slice.handle, this.#whole) };
   }
 
-  #keepNew(slice: Slice, newPages: number, bytes: number): void {
-    let fullPages = 0;
-    for (let i = 0; i < newPages; i++) if (slice.kept[i] === KEPT.full) fullPages += 1;
-    for (let i = 0; i < newPages; i++) {
+  #keepNew(slice: Slice, first: number, end: number, bytes: number): void {
+    for (let i = first; i < end; i++) {
       const page = slice.newPages[i] as number;
       const length = Math.min(PAGE_BYTES, bytes - page * PAGE_BYTES);
       let slot: number;
       if (slice.kept[i] === KEPT.delta) slot = this.#keepDelta(slice, page, length);
       else {
-        if (this.#full.isEmpty) this.#isGathering = fullPages >= FRAME_PAGES;
+        if (this.#full.isEmpty) this.#isGathering = this.#fullLeft >= FRAME_PAGES;
         slot = this.#keepFull(slice, page, length);
-        fullPages -= 1;
+        this.#fullLeft -= 1;
         if (this.#full.isFull) this.#endFullFrame();
       }
       this.#newSlots.settle(slot);
     }
   }
 
-  #addToRecipe(findings: SliceFindings, pages: number): void {
+  #addToRecipe(findings: Pick<SliceFindings, 'segment' | 'slot'>, pages: number): void {
     for (let i = 0; i < pages; i++) {
       const segment = findings.segment[i] as number;
       const slot = findings.slot[i] as number;

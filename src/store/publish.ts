@@ -20,6 +20,7 @@ import type { CaptureToCommit } from '../catalog/catalog.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import type { StoreContext } from './context.ts';
 import { writeRun } from './index-write.ts';
+import { Pacer } from './clock.ts';
 
 /** A sealed pack in staging, and what the catalog is to say of it. */
 export interface StagedCapture {
@@ -37,11 +38,13 @@ export async function publish(
 ): Promise<SnapshotRow> {
   const { pack, segment, snapshot } = staged;
   const { name } = pack;
+  const pacer = new Pacer(signal);
   verifyStaged(context, staged);
-  signal?.throwIfAborted();
+  await pacer.pause();
   let run: string | undefined;
   try {
     movePack(context, staged.path, name);
+    await pacer.pause();
     run = await writeRun(context, { identity: segment.identity, packName: name, local: 0 }, signal);
     return await context.catalog.commitCapture({ pack, segment, snapshot }, signal);
   } catch (error) {

@@ -122,14 +122,15 @@ export class SlicePipeline {
     place: SlicePlace,
     planned: PlannedSlice,
   ): Promise<void> {
-    let encoded: Promise<unknown> = Promise.resolve();
+    let kept: { readonly encoded: Promise<void> } | undefined;
     await this.#step(before, compared, async () => {
       await this.#frames.room();
-      encoded = this.#pages.keep(place.slice, planned, place.findings);
+      kept = await this.#pages.keep(place.slice, planned, place.findings);
       this.#onKept(place.slice, planned);
     });
     // The next slice is kept meanwhile.
-    void encoded.then(() => this.release(place));
+    if (kept === undefined) this.release(place);
+    else void kept.encoded.then(() => this.release(place));
   }
 
   /** Does something in order, once `ready`; after a failure, nothing. */
@@ -142,6 +143,8 @@ export class SlicePipeline {
     if (this.#hasFailed) return;
     try {
       if (result.status === 'rejected') throw result.reason;
+      // Several slices may become ready in one turn of the event loop.
+      await this.#pacer.pause();
       await work();
     } catch (error) {
       this.#failure = error;

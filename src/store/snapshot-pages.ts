@@ -46,7 +46,7 @@ export interface StoredSnapshot {
 }
 
 /** Runs of a recipe that are put together in one go. */
-const RUNS_IN_ONE_GO = 4096;
+const RUNS_IN_ONE_GO = 512;
 
 /**
  * Finds all pages of a snapshot.
@@ -85,7 +85,7 @@ function* pagesOfSnapshot(
   context.segments.refresh();
   const known = fresh ? undefined : context.pagesCache.get(row);
   if (known !== undefined) return known;
-  const stack = readStack(context, row, fresh);
+  const stack = yield* readStack(context, row, fresh);
   const [top] = stack.levels as [Level];
   const files: StoredFile[] = [];
   let headPage = 0;
@@ -119,7 +119,11 @@ interface Stack {
 }
 
 /** The manifest of a snapshot, then the one it differs from, and so on. */
-function readStack(context: StoreContext, row: SnapshotRow, fresh: boolean): Stack {
+function* readStack(
+  context: StoreContext,
+  row: SnapshotRow,
+  fresh: boolean,
+): Generator<undefined, Stack> {
   let manifest = readManifest(context, row);
   const levels = [levelOf(context, row, manifest)];
   let above = row;
@@ -128,6 +132,7 @@ function readStack(context: StoreContext, row: SnapshotRow, fresh: boolean): Sta
     const base = baseRow(context, above, manifest.base as RecipeBase);
     const below = fresh ? undefined : context.pagesCache.get(base);
     if (below !== undefined) return { levels, below };
+    yield;
     manifest = readManifest(context, base);
     if ((manifest.base?.depth ?? 0) !== depth - 1) throw wrongBase(levels.at(-1) as Level);
     levels.push(levelOf(context, base, manifest));
