@@ -7,7 +7,7 @@
  * Peak memory is VmHWM, the process's own. process.resourceUsage().maxRSS is not: it begins with
  * the peak of the parent, which generates dumps of gigabytes.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,7 +25,10 @@ const store = await SnapshotStore.open(task.store, task.options);
 const openMs = performance.now() - start;
 const operations = [];
 for (const capture of task.captures ?? []) operations.push(await timed(() => captureOne(capture)));
-for (const restore of task.restores ?? []) operations.push(await timed(() => restoreOne(restore)));
+for (const restore of task.restores ?? []) {
+  operations.push(await timed(() => restoreOne(restore)));
+  if (restore.discard) rmSync(restore.target, { recursive: true });
+}
 const statistics = task.statistics ? await store.statistics() : undefined;
 const closeStart = performance.now();
 await store.close();

@@ -8,7 +8,12 @@ export interface ChildTask {
   readonly store: string;
   readonly options?: OpenOptions;
   readonly captures?: readonly { readonly timeline: string; readonly images: string }[];
-  readonly restores?: readonly { readonly snapshot: string; readonly target: string }[];
+  readonly restores?: readonly {
+    readonly snapshot: string;
+    readonly target: string;
+    /** Whether the target is removed afterwards, untimed. */
+    readonly discard?: boolean;
+  }[];
   /** Whether to ask the store for its statistics at the end. */
   readonly statistics?: boolean;
 }

@@ -26,6 +26,8 @@ export type Age = (typeof AGES)[number];
 export interface RunResult {
   readonly storeMs: number;
   readonly restoreMs: Record<Age, number>;
+  /** In a process that has restored the same before. */
+  readonly againMs: Partial<Record<Age, number>>;
   readonly keptBytes: number;
   readonly cacheBytes: number;
   /** Where the subject measures itself. */
@@ -66,7 +68,7 @@ export async function measureRun(task: PeersTask, run: number): Promise<Map<stri
     for (const subject of order) stored.set(subject.name, await store(task, subject, root));
     const restored = new Map<string, Restored>();
     for (const { name } of order) {
-      restored.set(name, { restoreMs: zeroes(), restored: {}, beside: {} });
+      restored.set(name, { restoreMs: zeroes(), againMs: {}, restored: {}, beside: {} });
     }
     for (const age of AGES) {
       let beforeMs = (await restore(task, cpA, root, age)).milliseconds;
@@ -77,6 +79,8 @@ export async function measureRun(task: PeersTask, run: number): Promise<Map<stri
         result.restoreMs[age] = milliseconds;
         result.beside[age] = { beforeMs, afterMs, memoryRate };
         if (report !== undefined) result.restored[age] = report;
+        const againMs = await restoreAgain(task, subject, root, age);
+        if (againMs !== undefined) result.againMs[age] = againMs;
         beforeMs = afterMs;
       }
     }
@@ -90,7 +94,7 @@ export async function measureRun(task: PeersTask, run: number): Promise<Map<stri
   }
 }
 
-type Restored = Pick<RunResult, 'restoreMs' | 'restored' | 'beside'>;
+type Restored = Pick<RunResult, 'restoreMs' | 'againMs' | 'restored' | 'beside'>;
 type Stored = Omit<RunResult, keyof Restored>;
 
 async function store(task: PeersTask, subject: Subject, root: string): Promise<Stored> {
@@ -124,6 +128,22 @@ async function restore(
   await checkSame(subject, dumps[index] as Dump, target);
   rmSync(target, { recursive: true, force: true });
   return { ...outcome, memoryRate };
+}
+
+/** The last of several restores in one process. */
+async function restoreAgain(
+  task: PeersTask,
+  subject: Subject,
+  root: string,
+  age: Age,
+): Promise<number | undefined> {
+  const { dumps } = task.series;
+  const place = placeOf(subject, root);
+  const target = join(root, 'again');
+  const command = subject.restoreAgain?.(place, dumps, indexOf(age, dumps.length), target);
+  if (command === undefined) return undefined;
+  await beginLevel(task, root);
+  return readReport((await runShell(command)).stdout).operations.at(-1)?.milliseconds;
 }
 
 interface Timed {

@@ -99,6 +99,8 @@ export function barsOf(result: SeriesResult): BarValue[] {
     }
   }
   const list = runs.get(inProcess.name) ?? [];
+  add('capture-tar-running', median(runningRatios(result)));
+  for (const age of AGES) add('restore-again', median(againRatios(result, age)), `, ${age}`);
   const kept: BarName | undefined = (['redis', 'python', 'node'] as const)
     .map((name) => `kept-${name}` as const)
     .find((name) => name === `kept-${series.workload}`);
@@ -161,6 +163,32 @@ function restoreRatios(result: SeriesResult, name: string, age: Age): number[] {
     return copy === undefined ? [] : [mean([copy.beforeMs, copy.afterMs])];
   });
   return ratios(restoresOf(result, name, age), copies);
+}
+
+/** Dumps of a process before its code runs at full speed. */
+const COLD_DUMPS = 3;
+
+/** Run by run: a dump of ours, once the process has captured some, to the mean one of tar. */
+function runningRatios({ runs }: SeriesResult): number[] {
+  const peers = runs.get(tarZstd.name) ?? [];
+  const ours = (runs.get(inProcess.name) ?? []).map(({ stored }) => {
+    const operations = stored?.operations ?? [];
+    return { dumps: operations.length, later: operations.slice(COLD_DUMPS) };
+  });
+  return ours.slice(0, peers.length).flatMap(({ dumps, later }, run) => {
+    const peer = (peers[run] as RunResult).storeMs / dumps;
+    const own = mean(later.map(({ milliseconds }) => milliseconds));
+    return later.length === 0 ? [] : [peer / own];
+  });
+}
+
+/** Restores of a process that has restored before, to the copies that a first one stood between. */
+function againRatios({ runs }: SeriesResult, age: Age): number[] {
+  return (runs.get(inProcess.name) ?? []).flatMap(({ againMs, beside }) => {
+    const [again, copy] = [againMs[age], beside[age]];
+    if (again === undefined || copy === undefined) return [];
+    return [again / mean([copy.beforeMs, copy.afterMs])];
+  });
 }
 
 function reportsOf({ restored }: RunResult) {

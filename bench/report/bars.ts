@@ -17,8 +17,10 @@ export type BarName =
   | 'kept-node'
   | 'cache'
   | 'capture-tar'
+  | 'capture-tar-running'
   | 'capture-restic'
   | 'capture-restic-process'
+  | 'restore-again'
   | 'restore-newest'
   | 'restore-middle'
   | 'restore-oldest'
@@ -48,11 +50,13 @@ export const BARS: Readonly<Record<BarName, Bar>> = {
   'kept-node': lower('kept of 6 dumps of node', '%', 7.6, 6.9),
   cache: lower('cache/, a page of the newest snapshot', 'bytes', 64, 64),
   'capture-tar': higher('capture throughput / tar | zstd -1 -T0', 'x', 1, 2),
+  'capture-tar-running': higher('the same from the 4th dump of a process on', 'x', 1, 2),
   'capture-restic': higher('capture throughput / restic, net of its start', 'x', 3, 8),
   'capture-restic-process': higher('the same, process beside process', 'x', 3, 8),
   'restore-newest': lower('restore of the newest / cp -a', 'x', 1.5, 1),
   'restore-middle': lower('restore of the middle / cp -a', 'x', 1.5, 1),
   'restore-oldest': lower('restore of the oldest / cp -a', 'x', 1.5, 1),
+  'restore-again': lower('restore again in one process / cp -a', 'x', 1.5, 1),
   'capture-peak': lower('peak memory of a capture', 'MB', 400, 200),
   'restore-peak': lower('peak memory of a restore', 'MB', 400, 200),
   frames: lower('frames decoded / needed in a restore', 'x', 1.25, 1.05),

@@ -10,6 +10,9 @@ const TIMELINE = 'bench';
 /** What may change between two series of measurements: all cores are used unless it says so. */
 const OPTIONS = {};
 
+/** Restores in one process; code runs at full speed from the fourth on. */
+const RESTORES_AGAIN = 5;
+
 /** How it is embedded. Times are taken in the process: open, all captures, close. */
 export const inProcess: Subject = {
   name: 'criu-timeline',
@@ -33,6 +36,11 @@ export const inProcess: Subject = {
       restores: [{ snapshot: `${TIMELINE}@${index + 1}`, target }],
     }),
   ],
+  restoreAgain: ({ repository }, _dumps, index, target) => {
+    const restore = { snapshot: `${TIMELINE}@${index + 1}`, target, discard: true };
+    const restores = Array.from({ length: RESTORES_AGAIN }, () => restore);
+    return childCommand({ store: repository, options: OPTIONS, restores });
+  },
 };
 
 /** How it is used from a shell. */

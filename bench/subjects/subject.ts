@@ -31,6 +31,8 @@ export interface Subject {
   store(place: Place, dumps: readonly Dump[]): ShellCommand[];
   /** Rebuilds the dump with this index of those stored at `target`, which is absent. */
   restore(place: Place, dumps: readonly Dump[], index: number, target: string): ShellCommand[];
+  /** The same again and again in one process; the last operation of its report counts. */
+  restoreAgain?(place: Place, dumps: readonly Dump[], index: number, target: string): ShellCommand;
   /** Prints a ChildReport: its time in the process counts, not that of the process. */
   readonly isInProcess?: boolean;
   /** Entry of the repository that is not counted as kept. */

@@ -82,7 +82,10 @@ export interface DeltaFrame {
   readonly pages: number;
   /** Of each page. */
   readonly depth: Uint8Array;
-  /** Local number in the pack of the segment of each page's base, and its slot there. */
+  /**
+   * The segment of each page's base, as the pack numbers it until somebody puts other numbers
+   * there, and its slot.
+   */
   readonly baseSegment: Uint32Array;
   readonly baseSlot: Uint32Array;
   /** Page i has the runs from `firstRun[i]` to `firstRun[i + 1]`, and the bytes likewise. */

@@ -1,6 +1,6 @@
 /**
  * Collects the pages of a segment into frames of 64: full pages one after the other, delta pages as
- * columns. A full frame is handed on as raw bytes, for somebody to encode; what a slot will be is
+ * columns. A full frame is handed on, as raw bytes or without them, for somebody to encode; what a slot will be is
  * known as soon as its page is added.
  */
 import { DIGEST_BYTES } from '#digest';
@@ -27,6 +27,8 @@ export class FullFrames {
   #shortPages: ShortPage[] = [];
   #frame = 0;
   #pages = 0;
+  /** Pages whose bytes are elsewhere. */
+  #noted = 0;
 
   /**
    * Adds a page of 1 to 4096 bytes and returns its slot; both are copied. When the frame is full,
@@ -36,11 +38,16 @@ export class FullFrames {
     const start = this.#pages * PAGE_BYTES;
     this.#raw.set(page, start);
     this.#raw.fill(0, start + page.length, start + PAGE_BYTES);
-    return this.note(page.length, digest);
+    return this.#enter(page.length, digest);
   }
 
-  /** The same for a page whose bytes do not come by way of `raw`. */
+  /** The same for a page whose bytes somebody else has, and brings when the frame is encoded. */
   note(pageBytes: number, digest: Uint8Array): number {
+    this.#noted += 1;
+    return this.#enter(pageBytes, digest);
+  }
+
+  #enter(pageBytes: number, digest: Uint8Array): number {
     const slot = this.#frame * FRAME_PAGES + this.#pages;
     if (pageBytes < PAGE_BYTES) this.#shortPages.push({ slot, bytes: pageBytes });
     this.#digests.set(digest, this.#pages * DIGEST_BYTES);
@@ -60,16 +67,28 @@ export class FullFrames {
 
   /** The frame, and a new one begins; undefined when there are no pages in it. */
   take(): RawFrame | undefined {
+    if (this.#noted > 0) throw new Error('pages of this frame have been noted only');
+    if (this.#pages === 0) return undefined;
+    const raw = this.#raw.subarray(0, this.#pages * PAGE_BYTES);
+    return { type: BLOCK.frame, ...this.#end(), raw };
+  }
+
+  /** A frame of which all pages have been noted, and a new one begins. */
+  takeNoted(): CollectedFrame {
+    if (this.#noted !== this.#pages) throw new Error('pages of this frame have been copied');
+    return this.#end();
+  }
+
+  #end(): CollectedFrame {
     const pages = this.#pages;
-    if (pages === 0) return undefined;
     const digests = this.#digests.slice(0, pages * DIGEST_BYTES);
     const shortPages = this.#shortPages;
-    const raw = this.#raw.subarray(0, pages * PAGE_BYTES);
     const frame = this.#frame;
     this.#frame += 1;
     this.#pages = 0;
+    this.#noted = 0;
     this.#shortPages = [];
-    return { type: BLOCK.frame, frame, pages, digests, shortPages, raw };
+    return { frame, pages, digests, shortPages };
   }
 }
 

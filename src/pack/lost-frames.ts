@@ -19,6 +19,7 @@ export const WHOLE_PACK = 0;
 export class LostFrames {
   readonly #offsets = new Map<string, Set<number>>();
   #unrecorded: LostFrame[] = [];
+  #found = 0;
 
   /** Whether any frame of a pack is lost. */
   mayHave(file: string): boolean {
@@ -35,6 +36,7 @@ export class LostFrames {
     if (this.has(frame.file, frame.offset)) return;
     this.restore(frame);
     this.#unrecorded.push(frame);
+    this.#found += 1;
   }
 
   /** Remembers a frame that was recorded earlier. */
@@ -42,6 +44,11 @@ export class LostFrames {
     const known = this.#offsets.get(file);
     if (known === undefined) this.#offsets.set(file, new Set([offset]));
     else known.add(offset);
+  }
+
+  /** How many have been found so far. */
+  get found(): number {
+    return this.#found;
   }
 
   /** Whether none is known. */

@@ -3,7 +3,7 @@
  * byte, and becomes a delta page where little has changed. The record of the difference takes the
  * place of the page's bytes in the slice; the other pages stay as they are, to be kept in full.
  *
- * A base that lies in a cell is used from there; one that was read from packs, only after its
+ * A base that lies in a cell is used from there, as long as nothing is known to be wrong with it; one that was read from packs, only after its
  * digest has been found right. New pages that got a cell are put there, for the next capture.
  * Where its chain is as deep as it may be, the full page at the end of the chain becomes the base
  * instead: after long runs of small changes that is still far smaller than the page itself, and
@@ -35,9 +35,10 @@ function newPageView(): PageView & { readonly bytes: Buffer } {
 /** Decides for each new page of a slice how it is kept. */
 export function diff(session: Session, request: DiffRequest): undefined {
   const slice = session.slice(request.slice);
+  const pages = { bytes: slice.pages, words: slice.pageWords };
   for (let i = request.first; i < request.end; i++) {
     const page = slice.newPages[i] as number;
-    const depth = compareWithBase(session, slice, page);
+    const depth = compareWithBase(session, slice, pages, page);
     const cell = slice.newCell[i] as number;
     // Before the record takes the page's place.
     if (cell !== NO_CELL) session.cells.put(cell, slice.views[page] as Buffer, depth);
@@ -47,19 +48,18 @@ export function diff(session: Session, request: DiffRequest): undefined {
 }
 
 /** Compares a page with its base: its depth as a delta, or 0 where it is none. */
-function compareWithBase(session: Session, slice: Slice, page: number): number {
+function compareWithBase(session: Session, slice: Slice, pages: PageView, page: number): number {
   const at = slice.basePage[page] as number;
   const limit = slice.depthLimit[page] as number;
-  if (at < 0 || limit === 0) return 0;
+  if (at < 0 || limit === 0 || slice.baseIsKnown[Math.floor(at / LEAF_PAGES)] !== 1) return 0;
   reference.segment = slice.baseSegment[at] as number;
   reference.slot = slice.baseSlot[at] as number;
-  const view = { bytes: slice.pages, words: slice.pageWords };
   const start = page * PAGE_BYTES;
   const cell = slice.baseCell[at] as number;
   const { cells, decoder } = session;
   reference.depth = cell === NO_CELL ? 0 : (cells.depth[cell] as number) + 1;
   if (reference.depth > 0 && reference.depth <= limit) {
-    return difference.compare(view, cells, start, cell * PAGE_BYTES) ? reference.depth : 0;
+    return difference.compare(pages, cells, start, cell * PAGE_BYTES) ? reference.depth : 0;
   }
   if (!readBase(session, slice, at, limit)) return 0;
   reference.depth = decoder.depth + 1;
@@ -69,7 +69,7 @@ function compareWithBase(session: Session, slice: Slice, page: number): number {
     reference.slot = decoder.rootSlot;
     reference.depth = 1;
   }
-  return difference.compare(view, isTooDeep ? root : base, start) ? reference.depth : 0;
+  return difference.compare(pages, isTooDeep ? root : base, start) ? reference.depth : 0;
 }
 
 /** Reads the base and the root of its chain; false when there is none that can be trusted. */
@@ -77,7 +77,7 @@ function readBase(session: Session, slice: Slice, at: number, limit: number): bo
   const leaf = Math.floor(at / LEAF_PAGES);
   const segment = slice.baseSegment[at] as number;
   const slot = slice.baseSlot[at] as number;
-  if (slice.baseIsKnown[leaf] !== 1 || segment === ZERO_SEGMENT) return false;
+  if (segment === ZERO_SEGMENT) return false;
   const start = (at % LEAF_PAGES) * PAGE_BYTES;
   const length = Math.min(PAGE_BYTES, (slice.baseLeafBytes[leaf] as number) - start);
   try {

@@ -1,4 +1,7 @@
-/** Compresses frames: a block is written behind the raw bytes in the same shared memory. */
+/**
+ * Compresses frames, whose pages are in their own shared memory or still in a slice. The block is
+ * written to that memory, behind the place for the raw bytes.
+ */
 import { PAGE_BYTES } from '../bytes/page.ts';
 import { FRAME_BYTES } from '../pack/format.ts';
 import { blockBound } from '../pack/block.ts';
@@ -29,7 +32,8 @@ function rawOf(
   { buffer, rawBytes, pages }: FrameToEncode,
   handle: SliceHandle | undefined,
 ): Uint8Array {
-  if (pages === undefined || handle === undefined) return new Uint8Array(buffer, 0, rawBytes);
+  if (pages === undefined) return new Uint8Array(buffer, 0, rawBytes);
+  if (handle === undefined) throw new RangeError('pages of no slice');
   const slice = session.slice(handle);
   const start = (pages[0] as number) * PAGE_BYTES;
   const end = (pages.at(-1) as number) * PAGE_BYTES + PAGE_BYTES;

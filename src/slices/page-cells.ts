@@ -3,7 +3,8 @@
  * 4096 bytes, and how deep the chain of each page is that lies there. Which page of which snapshot
  * is in which cell is known to the owner of the capture alone (store/warm-pages.ts).
  *
- * What a thread puts here it has digested before: nobody has to decode or to check it again.
+ * What a thread puts here it has digested before: these bytes need no check. Whether the packs
+ * still have the page, on which the next delta will stand, is another question.
  */
 import { PAGE_BYTES } from '../bytes/page.ts';
 
@@ -35,6 +36,9 @@ export class PageCells {
     this.depth[cell] = depth;
   }
 }
+
+/** No cells at all. */
+export const NO_CELLS: SharedArrayBuffer = new SharedArrayBuffer(0);
 
 /** Memory of at most `bytes` for cells; it is taken from the system only as it is used. */
 export function newCellMemory(bytes: number): SharedArrayBuffer {

@@ -3,7 +3,7 @@
  * shared, so that the thread that owns the capture and the workers hand it to and fro without
  * copying: pages, digests, what each page is compared with, and what was found out about it.
  *
- * Only one thread uses a slice at a time. 4.2 MiB each; a capture has a fixed number of them.
+ * Only one thread writes to a slice at a time, and while several read from it, none. 4.2 MiB each; a capture has a fixed number of them.
  */
 import { DIGEST_BYTES } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';
@@ -11,6 +11,8 @@ import { LEAF_PAGES } from '../manifest/leaves.ts';
 
 /** Pages of a slice, at most. */
 export const SLICE_PAGES: number = 2 * LEAF_PAGES;
+/** Pages that hold the calling thread for a millisecond or two, whatever is done to them. */
+export const PAGES_OF_STEP = 256;
 /** Leaves of the base that the pages of a slice are compared with, at most. */
 export const BASE_LEAVES = 6;
 /** Pages of these leaves. */

@@ -199,7 +199,9 @@ class WorkerCrew implements Crew {
     request: Tasks[Kind]['request'],
     lane?: number,
   ): Promise<Tasks[Kind]['result']> {
-    if (lane === HERE) return await this.#here.run(kind, request);
+    // A last frame is not worth starting threads that nothing else has been sent to.
+    const isHere = lane === HERE || (kind === 'encode' && this.#opened === undefined);
+    if (isHere) return await this.#here.run(kind, request);
     const { workers } = this.#open();
     const worker = (lane === undefined ? undefined : workers[lane]) ?? idlest(workers);
     return (await this.#ask(worker, kind, request)) as Tasks[Kind]['result'];

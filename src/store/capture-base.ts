@@ -3,8 +3,9 @@
  * read is no base: the damage is reported, and everything is stored as if it were new.
  */
 import type { SnapshotRow } from '../catalog/rows.ts';
-import { isDamage } from '../errors.ts';
-import { exists } from '../files/transfer.ts';
+import { isDamage, storageError } from '../errors.ts';
+import type { FileFacts, Files } from '../files/files.ts';
+import { exists, isMissing } from '../files/transfer.ts';
 import { WHOLE_PACK } from '../pack/lost-frames.ts';
 import type { PackSet } from '../pack/pack-set.ts';
 import { ZERO_SEGMENT } from '../manifest/page-runs.ts';
@@ -19,6 +20,8 @@ export interface CaptureBase {
   readonly snapshot: StoredSnapshot;
   /** Path of its head, if it has one. */
   readonly head: string | undefined;
+  /** Whether packs are other files than they were: what is remembered of them is not believed. */
+  readonly hasChanged: boolean;
 }
 
 /** Reads what is needed of a snapshot; undefined when it is damaged. */
@@ -30,8 +33,8 @@ export async function loadBase(
   try {
     const snapshot = await findPages(context, row, pacer);
     confirmManifests(context, snapshot);
-    reportMissingPacks(context, snapshot);
-    return { snapshot, head: findHead(context, row.timelineName, row.id) };
+    const hasChanged = confirmPacks(context, snapshot);
+    return { snapshot, head: findHead(context, row.timelineName, row.id), hasChanged };
   } catch (error) {
     // A capture never fails because old data is damaged.
     if (isDamage(error)) return undefined;
@@ -52,14 +55,15 @@ function confirmManifests({ files, layout, packs }: StoreContext, { chain }: Sto
 }
 
 /**
- * Says which of the packs that the base needs are gone: a page that is the same by its digest is
+ * Looks at the packs that the base needs, and says which of them are gone: a page that is the same by its digest is
  * never read, and would be referred to although nobody has it any more.
+ *
+ * @returns whether any of them is another file than it was.
  */
-function reportMissingPacks(
-  { files, layout, packs, segments }: StoreContext,
-  base: StoredSnapshot,
-): void {
+function confirmPacks(context: StoreContext, base: StoredSnapshot): boolean {
+  const { layout, packs, packFacts, segments } = context;
   const { table } = segments;
+  let hasChanged = false;
   const numbers = new Set(base.files.flatMap(({ runs }) => [...new Set(runs.segment)]));
   numbers.delete(ZERO_SEGMENT);
   const waiting = [...numbers].map((number) => table.packName(number));
@@ -68,14 +72,29 @@ function reportMissingPacks(
     if (seen.has(name)) continue;
     seen.add(name);
     const file = layout.packFile(name);
-    if (!exists(files, file)) {
+    const facts = factsOf(context.files, file);
+    if (facts === undefined) {
       packs.lostFrames.report({ file, offset: WHOLE_PACK });
       continue;
+    }
+    if (packFacts.hasChanged(name, facts)) {
+      packs.forget(name);
+      hasChanged = true;
     }
     // What delta pages stand on may be in other packs, which a pack refers to.
     for (const number of referencedSegments(packs, segments, name)) {
       waiting.push(table.packName(number));
     }
+  }
+  return hasChanged;
+}
+
+function factsOf(files: Files, path: string): FileFacts | undefined {
+  try {
+    return files.lstat(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw storageError('look at', path, error);
   }
 }
 

@@ -1,14 +1,13 @@
 /**
- * The memory of a capture: 4.2 MiB for each slice on its way, half a MiB for each frame, 19 MB for
- * the pages that are new. Kept from one capture to the next: to allocate and clear it anew took a
+ * The memory of a capture: 4.2 MiB for each slice on its way, half a MiB for each frame, 19 MB at
+ * most for the pages that are new. Kept from one capture to the next: to allocate and clear it anew took a
  * tenth of the time of a capture of 90 MB. Captures at the same time have one set each.
  */
 import { FRAME_BUFFER_BYTES } from '../slices/encode.ts';
-import { FRAME_PAGES } from '../pack/format.ts';
-import { newSliceBuffer, Slice, SLICE_PAGES } from '../slices/slice.ts';
+import { newSliceBuffer, Slice } from '../slices/slice.ts';
+import { FRAMES_OF_SLICE } from './frame-queue.ts';
 import { newFindings, type SliceFindings } from './page-store.ts';
 import { RecentPages } from './recent-pages.ts';
-import { WarmPages } from './warm-pages.ts';
 
 /** A place for a slice on its way. */
 export interface SlicePlace {
@@ -23,32 +22,25 @@ export interface CaptureBuffers {
   readonly places: readonly SlicePlace[];
   readonly frames: readonly SharedArrayBuffer[];
   readonly recent: RecentPages;
-  readonly warm: WarmPages;
 }
 
-/** Frames that a slice can fill: those of its own pages, and one of each kind begun before. */
-export const FRAMES_OF_SLICE: number = SLICE_PAGES / FRAME_PAGES + 2;
+/** Sets that wait for the next captures: the rest of many at once is given back. */
+const MAX_SPARE = 2;
 
 /** Sets of buffers, for captures one after the other. */
 export class BufferPool {
   readonly #width: number;
-  readonly #warmBytes: number;
   readonly #spare: CaptureBuffers[] = [];
   #nextSlice = 1;
 
-  /**
-   * @param workers that take part in a capture.
-   * @param warmBytes of pages that are kept for the next capture.
-   */
-  constructor(workers: number, warmBytes: number) {
+  /** @param workers that take part in a capture. */
+  constructor(workers: number) {
     this.#width = workers;
-    this.#warmBytes = warmBytes;
   }
 
-  /** A set that nobody uses: the one with pages of this snapshot, if there is one. */
-  take(base: string | undefined): CaptureBuffers {
-    const warm = this.#spare.findIndex((buffers) => buffers.warm.has(base));
-    return this.#spare.splice(warm, 1)[0] ?? this.#make();
+  /** A set that nobody uses. */
+  take(): CaptureBuffers {
+    return this.#spare.pop() ?? this.#make();
   }
 
   #make(): CaptureBuffers {
@@ -63,13 +55,12 @@ export class BufferPool {
       })),
       frames: Array.from({ length: frames }, () => new SharedArrayBuffer(FRAME_BUFFER_BYTES)),
       recent: new RecentPages(),
-      warm: new WarmPages(this.#warmBytes),
     };
   }
 
   /** Takes a set back that nothing uses any more. */
   give(buffers: CaptureBuffers): void {
     buffers.recent.clear();
-    this.#spare.push(buffers);
+    if (this.#spare.length < MAX_SPARE) this.#spare.push(buffers);
   }
 }

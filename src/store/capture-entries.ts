@@ -16,7 +16,7 @@ import type { PageStore } from './page-store.ts';
 import { SlicePipeline } from './slice-pipeline.ts';
 import { SlicePlan } from './slice-plan.ts';
 import type { StoredFile } from './snapshot-pages.ts';
-import type { WarmPages } from './warm-pages.ts';
+import type { WarmCapture } from './warm-pages.ts';
 
 /** What entries are stored with. */
 export interface EntryStorage {
@@ -25,7 +25,7 @@ export interface EntryStorage {
   readonly frames: FrameQueue;
   readonly places: readonly SlicePlace[];
   readonly head: StagedHead;
-  readonly warm: WarmPages;
+  readonly warm: WarmCapture;
   readonly maxDeltaDepth: number;
   /** What each entry is compared with. */
   readonly matches: ReadonlyMap<ImageEntry, StoredFile>;

@@ -37,6 +37,7 @@ import { programSource } from './programs.ts';
 import { publish } from './publish.ts';
 import { StagedPack } from './staged-pack.ts';
 import { lockTimeline } from './timeline-lock.ts';
+import type { WarmCapture } from './warm-pages.ts';
 
 /** Captures into a timeline and returns the row of the new snapshot. */
 export async function capture(
@@ -57,7 +58,7 @@ export async function capture(
     await pacer.pause();
     await refreshIndex(context, pacer);
     const head = { timeline, takenAtMs, labels, images, parent, base };
-    return await captureImages(context, head, pacer, options);
+    return await captureWhole(context, head, pacer, options);
   } finally {
     lock.release();
   }
@@ -72,22 +73,47 @@ interface CaptureHead {
   readonly base: CaptureBase | undefined;
 }
 
-async function captureImages(
+/** Damage that is found on the way begins the capture again, so often at most. */
+const MAX_ATTEMPTS = 4;
+
+/** Captures so that nothing stands on what is known to be lost in the end. */
+async function captureWhole(
   context: StoreContext,
   head: CaptureHead,
   pacer: Pacer,
   options: OperationOptions,
 ): Promise<SnapshotRow> {
+  for (let attempt = 1; ; attempt++) {
+    const isLast = attempt === MAX_ATTEMPTS;
+    const row = await captureImages(context, head, isLast, pacer, options);
+    if (row !== undefined) return row;
+  }
+}
+
+/** @returns undefined when damage was found, which pages seen before may stand on. */
+async function captureImages(
+  context: StoreContext,
+  head: CaptureHead,
+  isLast: boolean,
+  pacer: Pacer,
+  options: OperationOptions,
+): Promise<SnapshotRow | undefined> {
   const snapshotId = newSnapshotId();
+  const buffers = context.buffers.take();
+  const warm = beginWarm(context, head.base);
   const staged = new StagedPack(context);
   const digests = new StagedHead(context, snapshotId);
-  const base = head.base?.snapshot.row.id;
-  const buffers = context.buffers.take(base);
+  const { lostFrames } = context.packs;
+  const found = lostFrames.found;
   try {
-    // Where damage is known, every base is read, so that nothing new stands on what is lost.
-    buffers.warm.begin(context.packs.lostFrames.isEmpty ? base : undefined);
-    const stored = await storePages(context, head, { staged, digests, buffers, pacer, options });
+    const to = { staged, digests, buffers, warm, pacer, options };
+    const stored = await storePages(context, head, to);
     await pacer.pause();
+    if (lostFrames.found > found && !isLast) {
+      staged.discard();
+      digests.discard();
+      return undefined;
+    }
     const manifest = makeManifest(context, head, snapshotId, stored);
     const manifestBytes = encodeManifest(manifest);
     const manifestDigest = sha256(manifestBytes);
@@ -101,7 +127,7 @@ async function captureImages(
     const toPublish = { path: staged.path, pack, segment, snapshot };
     const row = await publish(context, toPublish, options.signal);
     digests.publish(head.timeline, row.id);
-    buffers.warm.end(row.id);
+    warm.end(row.id);
     context.background.start(() => mergeIndex(context, new Pacer(undefined)));
     return row;
   } catch (error) {
@@ -109,8 +135,15 @@ async function captureImages(
     digests.discard();
     throw error;
   } finally {
+    warm.abandon();
     context.buffers.give(buffers);
   }
+}
+
+/** Where damage is known, every base is read, so that nothing new stands on what is lost. */
+function beginWarm({ warm, packs }: StoreContext, base: CaptureBase | undefined): WarmCapture {
+  const isBelieved = packs.lostFrames.isEmpty && base?.hasChanged === false;
+  return warm.begin(isBelieved ? base.snapshot.row.id : undefined);
 }
 
 /** What storing the pages came to. */
@@ -127,6 +160,7 @@ interface StorePagesTo {
   readonly staged: StagedPack;
   readonly digests: StagedHead;
   readonly buffers: CaptureBuffers;
+  readonly warm: WarmCapture;
   readonly pacer: Pacer;
   readonly options: OperationOptions;
 }
@@ -134,17 +168,18 @@ interface StorePagesTo {
 async function storePages(
   context: StoreContext,
   head: CaptureHead,
-  { staged, digests, buffers, pacer, options }: StorePagesTo,
+  { staged, digests, buffers, warm, pacer, options }: StorePagesTo,
 ): Promise<StoredPages> {
   const { images } = head;
   const sources = filesOf(images).flatMap((entry) => entry.source ?? []);
-  const cells = buffers.warm.memory;
-  const needs = { sources, cells, head: head.base?.head, refuseLost: true };
+  const fresh = head.base?.hasChanged;
+  const cells = context.warm.memory;
+  const needs = { sources, cells, head: head.base?.head, refuseLost: true, fresh };
   return await withCrew(context, needs, async (crew) => {
     const identity = newIdentity();
     staged.writer.beginSegment(identity);
     const base = recipeBase(head.base);
-    const from = { crew, staged, digests, identity, head, base, buffers, pacer };
+    const from = { crew, staged, digests, identity, head, base, buffers, warm, pacer };
     const storage = makeStorage(context, from);
     const entries = await captureEntries(images, storage, pacer, options);
     await crew.runEverywhere('closeSources');
@@ -165,12 +200,13 @@ function makeStorage(
     readonly head: CaptureHead;
     readonly base: RecipeBase | undefined;
     readonly buffers: CaptureBuffers;
+    readonly warm: WarmCapture;
     readonly pacer: Pacer;
   },
 ): EntryStorage {
-  const { crew, staged, digests, identity, head, base, buffers, pacer } = from;
+  const { crew, staged, digests, identity, head, base, buffers, warm, pacer } = from;
   const { writer } = staged;
-  const { places, recent, warm } = buffers;
+  const { places, recent } = buffers;
   const { compressionLevel, maxDeltaDepth } = context.settings;
   const level = compressionLevel;
   const frames = new FrameQueue(crew, { writer, level, buffers: buffers.frames });

@@ -9,9 +9,11 @@ import { StoreError } from '../errors.ts';
 import type { Background } from './background.ts';
 import type { BufferPool } from './capture-buffers.ts';
 import type { StoreLayout } from './layout.ts';
+import type { PackFacts } from './pack-facts.ts';
 import type { PagesCache } from './pages-cache.ts';
 import type { SegmentDirectory } from './segment-directory.ts';
 import type { StagingArea } from './staging.ts';
+import type { WarmPages } from './warm-pages.ts';
 
 /** Options that operations read. */
 export interface StoreSettings {
@@ -36,6 +38,8 @@ export interface StoreContext {
   /** Who works on slices of pages. */
   readonly threads: Threads;
   readonly buffers: BufferPool;
+  readonly warm: WarmPages;
+  readonly packFacts: PackFacts;
   readonly background: Background;
   readonly pagesCache: PagesCache;
   /** This process's claim and its unfinished work; undefined when opened for reading. */

@@ -1,6 +1,7 @@
 /** Gets threads ready for an operation of a store: what they must know, and what they report. */
 import type { ContentSource } from '../images/index.ts';
 import type { Crew } from '../slices/threads.ts';
+import { NO_CELLS } from '../slices/page-cells.ts';
 import type { StoreContext } from './context.ts';
 
 /** What an operation wants of its threads. */
@@ -16,8 +17,6 @@ export interface CrewNeeds {
   /** Whether nothing that a thread remembers of the packs is to be used. */
   readonly fresh?: boolean | undefined;
 }
-
-const NO_CELLS = new SharedArrayBuffer(0);
 
 /** How much decoding an operation took. */
 export interface DecodingCounts {

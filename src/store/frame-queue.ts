@@ -3,19 +3,21 @@
  * were filled. A fixed number of buffers bounds how many are on the way.
  */
 import { PAGE_BYTES } from '../bytes/page.ts';
-import { BLOCK } from '../pack/format.ts';
+import { BLOCK, FRAME_PAGES } from '../pack/format.ts';
 import type { RawFrame } from '../pack/frame-builder.ts';
 import type { CollectedFrame, PackWriter } from '../pack/writer.ts';
 import { BLOCK_OFFSET } from '../slices/encode.ts';
-import type { SliceHandle } from '../slices/slice.ts';
+import { SLICE_PAGES, type SliceHandle } from '../slices/slice.ts';
 import type { EncodeRequest, FrameToEncode } from '../slices/tasks.ts';
 import type { Crew } from '../slices/threads.ts';
-import { FRAMES_OF_SLICE } from './capture-buffers.ts';
 
 /**
  * Deltas are small and similar: level 3 keeps 2 to 40 % less than 1, and takes 10 us a frame more.
  */
 const DELTA_LEVEL = 3;
+
+/** Frames that a slice can fill: those of its own pages, and one of each kind begun before. */
+export const FRAMES_OF_SLICE: number = SLICE_PAGES / FRAME_PAGES + 2;
 
 /** Frames that are sent away together: a millisecond or two of work, for 50 us of messages. */
 const FRAMES_OF_TASK = 4;
@@ -75,6 +77,19 @@ export class FrameQueue {
    */
   async addFrom(slice: SliceHandle, frames: readonly FrameOfSlice[]): Promise<void> {
     const encoded: Promise<readonly number[]>[] = [];
+    try {
+      this.#addGroups(slice, frames, encoded);
+    } catch (error) {
+      this.#fail(error);
+    }
+    await Promise.allSettled(encoded);
+  }
+
+  #addGroups(
+    slice: SliceHandle,
+    frames: readonly FrameOfSlice[],
+    encoded: Promise<readonly number[]>[],
+  ): void {
     for (let first = 0; first < frames.length; first += FRAMES_OF_TASK) {
       const group = frames.slice(first, first + FRAMES_OF_TASK);
       const toEncode = group.map(({ from }) => ({
@@ -87,7 +102,6 @@ export class FrameQueue {
       encoded.push(task);
       group.forEach(({ frame }, i) => this.#add(frame, toEncode[i] as FrameToEncode, task, i));
     }
-    await Promise.allSettled(encoded);
   }
 
   #buffer(): SharedArrayBuffer {
@@ -128,10 +142,14 @@ export class FrameQueue {
       if (result.status === 'rejected') throw result.reason;
       if (!this.#hasFailed) write(result.value);
     } catch (error) {
-      // Reported by whoever waits next: nobody may be waiting for this one.
-      if (!this.#hasFailed) this.#failure = error;
-      this.#hasFailed = true;
+      this.#fail(error);
     }
+  }
+
+  /** Reported by whoever waits next: nobody may be waiting for this one. */
+  #fail(error: unknown): void {
+    if (!this.#hasFailed) this.#failure = error;
+    this.#hasFailed = true;
   }
 
   #check(): void {

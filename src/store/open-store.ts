@@ -26,9 +26,11 @@ import type { StoreContext, StoreSettings } from './context.ts';
 import { checkFileSystem, checkFreeSpace } from './file-system-check.ts';
 import { createFormat, readFormat, type StoreFormat } from './format-file.ts';
 import { StoreLayout } from './layout.ts';
+import { PackFacts } from './pack-facts.ts';
 import { PagesCache } from './pages-cache.ts';
 import { SegmentDirectory } from './segment-directory.ts';
 import { clearDeadStaging, StagingArea } from './staging.ts';
+import { WarmPages } from './warm-pages.ts';
 
 /** The page index gets this part of the cache; decoded frames get theirs while a restore runs. */
 const INDEX_CACHE_SHARE = 0.25;
@@ -282,7 +284,9 @@ async function assemble(
       index: new PageIndex(files, layout.index, settings.cacheBytes * INDEX_CACHE_SHARE),
       segments: new SegmentDirectory(catalog),
       threads,
-      buffers: new BufferPool(threads.workers, settings.warmBytes),
+      buffers: new BufferPool(threads.workers),
+      warm: new WarmPages(staging === undefined ? 0 : settings.warmBytes),
+      packFacts: new PackFacts(),
       background: new Background(),
       pagesCache: new PagesCache(),
       staging,

@@ -14,12 +14,12 @@ import { LeafBuilder } from '../manifest/leaves.ts';
 import { ZERO_SEGMENT } from '../manifest/page-runs.ts';
 import { RecipeBuilder } from '../manifest/recipe.ts';
 import { FRAME_PAGES } from '../pack/format.ts';
-import { DeltaFrames, FullFrames, type RawFrame } from '../pack/frame-builder.ts';
+import { DeltaFrames, FullFrames } from '../pack/frame-builder.ts';
 import type { PackSet } from '../pack/pack-set.ts';
 import { newRecord, readRecord } from '../pack/page-diff.ts';
 import type { PackWriter } from '../pack/writer.ts';
 import { NO_CELL } from '../slices/page-cells.ts';
-import { KEPT, PAGE, SLICE_PAGES, type Slice } from '../slices/slice.ts';
+import { KEPT, PAGE, PAGES_OF_STEP, SLICE_PAGES, type Slice } from '../slices/slice.ts';
 import type { Pacer } from './clock.ts';
 import type { StoreContext } from './context.ts';
 import type { FrameOfSlice, FrameQueue } from './frame-queue.ts';
@@ -27,7 +27,7 @@ import { NewSlots } from './new-slots.ts';
 import type { RecentPages } from './recent-pages.ts';
 import type { PlannedSlice } from './slice-plan.ts';
 import type { PlacedSegment, SegmentDirectory } from './segment-directory.ts';
-import type { WarmPages } from './warm-pages.ts';
+import type { WarmCapture } from './warm-pages.ts';
 
 /** What is known of a slice between its two visits. */
 export interface SliceFindings {
@@ -40,9 +40,6 @@ export interface SliceFindings {
   /** Of each page: the slot, or the number of the new page. */
   readonly slot: Uint32Array;
 }
-
-/** New pages that hold the calling thread for a millisecond, or for five at first. */
-const PAGES_OF_STEP = 256;
 
 /** What a page is that is in no known segment. */
 const FOUND = { zero: -1, same: -2, new: -3 } as const;
@@ -73,8 +70,7 @@ export interface PageStoreOptions {
   readonly differs: boolean;
   /** Empty. */
   readonly recent: RecentPages;
-  /** Begun. */
-  readonly warm: WarmPages;
+  readonly warm: WarmCapture;
   readonly pacer: Pacer;
 }
 
@@ -98,7 +94,7 @@ export class PageStore {
   /** The frames that are all in the slice that is being kept. */
   readonly #whole: FrameOfSlice[] = [];
   readonly #recent: RecentPages;
-  readonly #warm: WarmPages;
+  readonly #warm: WarmCapture;
   readonly #newSlots = new NewSlots();
   readonly #leaves = new LeafBuilder();
   readonly #recipe = new RecipeBuilder();
@@ -145,7 +141,7 @@ export class PageStore {
       const cell = base < 0 ? NO_CELL : (slice.baseCell[base] as number);
       if (kind === PAGE.same) {
         this.#findSame(slice, i, findings);
-        this.#warm.add(cell);
+        this.#warm.addSame(cell);
       } else if (kind === PAGE.changed && this.#isNew(slice, i, findings)) {
         this.#addNew(slice, i, findings, this.#warm.take(cell));
       } else {
@@ -272,7 +268,7 @@ export class PageStore {
       this.#endFrame(this.#full);
       return;
     }
-    this.#whole.push({ frame: this.#full.take() as RawFrame, from: this.#gathered.slice() });
+    this.#whole.push({ frame: this.#full.takeNoted(), from: this.#gathered.slice() });
     this.#isGathering = false;
   }
 

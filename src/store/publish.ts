@@ -82,6 +82,7 @@ function movePack(context: StoreContext, staged: string, name: string): void {
     syncDirectory(files, layout.packs);
     files.rename(staged, layout.packFile(name));
     syncDirectory(files, directory);
+    context.packFacts.remember(name, files.lstat(layout.packFile(name)));
   } catch (error) {
     throw storageError('publish the pack', layout.packFile(name), error);
   }

@@ -9,7 +9,7 @@
 import type { Tasks } from '../slices/tasks.ts';
 import { HERE, type Crew } from '../slices/threads.ts';
 import type { Pacer } from './clock.ts';
-import { KEPT, SLICE_PAGES, type Slice } from '../slices/slice.ts';
+import { KEPT, PAGES_OF_STEP, SLICE_PAGES, type Slice } from '../slices/slice.ts';
 import type { SlicePlace } from './capture-buffers.ts';
 import type { FrameQueue } from './frame-queue.ts';
 import type { PageStore } from './page-store.ts';
@@ -29,8 +29,6 @@ export interface PipelineParts {
 
 /** Slices of so few pages, of small images, are done before they would be sent away. */
 const SMALL_PAGES = 8;
-/** Pages that hold the calling thread for a millisecond or two. */
-const PAGES_OF_STEP = 256;
 
 /** Takes slices through all steps. */
 export class SlicePipeline {
@@ -67,7 +65,7 @@ export class SlicePipeline {
     }
   }
 
-  /** Gives a place back that was not used. */
+  /** Gives a place back. */
   release(place: SlicePlace): void {
     this.#free.push(place);
     this.#wake?.();

@@ -11,7 +11,7 @@ import { LEAF_PAGES } from '../manifest/leaves.ts';
 import { PageRunsCursor } from '../manifest/page-runs.ts';
 import { BASE_LEAVES, PAGE, SLICE_PAGES, type Slice } from '../slices/slice.ts';
 import type { StoredFile } from './snapshot-pages.ts';
-import type { WarmPages } from './warm-pages.ts';
+import type { WarmCapture } from './warm-pages.ts';
 
 /** Of the regions of 2 MiB, a quarter of the depth is what their limits differ by. */
 const SPREAD = 4;
@@ -37,13 +37,13 @@ export interface FileToPlan extends AlignedFile {
 export class SlicePlan {
   readonly #file: FileToPlan;
   readonly #maxDepth: number;
-  readonly #warm: WarmPages;
+  readonly #warm: WarmCapture;
   readonly #alignment: Alignment | undefined;
   readonly #basePages: PageRunsCursor | undefined;
   #next = 0;
   #inheritedRun = 0;
 
-  constructor(file: FileToPlan, maxDepth: number, warm: WarmPages) {
+  constructor(file: FileToPlan, maxDepth: number, warm: WarmCapture) {
     this.#file = file;
     this.#maxDepth = maxDepth;
     this.#warm = warm;

@@ -20,8 +20,8 @@ export interface OpenOptions {
   readonly cacheBytes?: number | undefined;
   /**
    * Bytes of memory for pages that the next capture of the same timeline is compared with; 96 MiB
-   * by default, 0 for a process that captures only once. It is taken as it is needed, for each
-   * capture that runs at the same time.
+   * by default, 0 for a process that captures only once. It is taken from the system as it is
+   * needed, and given back when the store is closed.
    */
   readonly warmBytes?: number | undefined;
   /** zstd's level for pages, 1 (default) to 19. */

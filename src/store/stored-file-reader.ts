@@ -1,6 +1,7 @@
 /** Reads small stored files whole, on the calling thread: images that describe others. */
 import { DIGEST_BYTES } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';
+import { NO_CELLS } from '../slices/page-cells.ts';
 import { readLeaf } from '../slices/read.ts';
 import { Session, ThreadParts } from '../slices/session.ts';
 import type { StoreContext } from './context.ts';
@@ -22,7 +23,7 @@ export class StoredFileReader {
       packs: layout.packs,
       segments: segments.table.buffer,
       cacheBytes: CACHE_BYTES,
-      cells: new SharedArrayBuffer(0),
+      cells: NO_CELLS,
       lostFrames: [],
       refuseLost: false,
       fresh: true,
