@@ -147,7 +147,7 @@ async function expectComesOut(options: OpenOptions, list: readonly Step[]): Prom
 const TINY = 10 * 4097;
 
 describe.each([
-  { workers: 0, numRuns: 2 },
+  { workers: 0, numRuns: 1 },
   { workers: 2, numRuns: 1 },
 ])('any history of captures, with $workers workers', ({ workers, numRuns }) => {
   test.each([
