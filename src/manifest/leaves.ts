@@ -24,14 +24,6 @@ export class LeafBuilder {
   #leaves = new Uint8Array(DIGEST_BYTES * 4);
   #count = 0;
 
-  /** Appends the digest at `offset`. */
-  add(digests: Uint8Array, offset: number): void {
-    const start = this.#pages * DIGEST_BYTES;
-    for (let i = 0; i < DIGEST_BYTES; i++) this.#digests[start + i] = digests[offset + i] as number;
-    this.#pages += 1;
-    if (this.#pages === LEAF_PAGES) this.#endLeaf();
-  }
-
   /** Appends the digests of consecutive pages, of which `digests` begins with the first. */
   addAll(digests: Uint8Array, pages: number): void {
     for (let first = 0; first < pages;) {

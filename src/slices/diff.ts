@@ -55,7 +55,9 @@ function compareWithBase(session: Session, slice: Slice, pages: PageView, page: 
   reference.segment = slice.baseSegment[at] as number;
   reference.slot = slice.baseSlot[at] as number;
   const start = page * PAGE_BYTES;
-  const cell = slice.baseCell[at] as number;
+  // A leaf that is not known has met damage just now: nothing new stands on what may be lost.
+  const isKnown = slice.baseIsKnown[Math.floor(at / LEAF_PAGES)] === 1;
+  const cell = isKnown ? (slice.baseCell[at] as number) : NO_CELL;
   const { cells, decoder } = session;
   reference.depth = cell === NO_CELL ? 0 : (cells.depth[cell] as number) + 1;
   if (reference.depth > 0 && reference.depth <= limit) {

@@ -47,6 +47,25 @@ describe('ByteWriter', () => {
     );
   });
 
+  it('writes parts of other bytes, growing as it must', () => {
+    const parts = fc.array(fc.tuple(fc.uint8Array({ maxLength: 300 }), fc.nat(299), fc.nat(300)));
+    fc.assert(
+      fc.property(parts, fc.nat(64), (list, capacity) => {
+        const cut = list.map(([bytes, first, length]) => {
+          const start = Math.min(first, bytes.length);
+          return { bytes, start, length: Math.min(length, bytes.length - start) };
+        });
+        const hex = written((writer) => {
+          for (const { bytes, start, length } of cut) writer.part(bytes, start, length);
+        }, capacity);
+        const expected = cut.map(({ bytes, start, length }) =>
+          bytes.subarray(start, start + length),
+        );
+        expect(hex).toBe(Buffer.concat(expected).toString('hex'));
+      }),
+    );
+  });
+
   it('starts again, empty, after clear', () => {
     const writer = new ByteWriter(4);
     writer.u32(0xffffffff);

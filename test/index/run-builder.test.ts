@@ -10,6 +10,7 @@ import { RunBuilder } from '../../src/index/run-builder.ts';
 import { dribblingDoor, openDescriptors } from '../support/doors.ts';
 import {
   crowdedPages,
+  digestOf,
   finishWork,
   readRun,
   segmentIdentity,
@@ -115,6 +116,56 @@ describe('RunBuilder', () => {
     const kept = new Map([1, 3].map((number) => [number, pages]));
     expect(run.entries).toEqual(sortedEntries(kept));
     expect(run.segments.toSorted((a, b) => a - b)).toEqual([1, 3]);
+  });
+
+  it('takes the pages of a frame as one by one, as many as there is room for', () => {
+    const capacities = fc.constantFrom(undefined, 1, 7, 100);
+    fc.assert(
+      fc.property(histories, capacities, fc.nat(20), (segments, capacity, before) => {
+        const [path, expected] = [nextPath(), nextPath()];
+        const options = capacity === undefined ? {} : { capacity };
+        const builder = new RunBuilder(nodeFiles, { newPath: nextPath, ...options });
+        for (const [number, pages] of segments) {
+          builder.beginSegment(segmentIdentity(number));
+          const digests = Buffer.concat(pages.map(digestOf));
+          const slots = pages.map(({ slot }) => slot);
+          for (const { prefix, rest, slot } of pages.slice(0, before)) {
+            if (builder.isFull) finishWork(builder.spill());
+            builder.add(prefix, rest, slot);
+          }
+          for (let done = Math.min(before, pages.length); done < pages.length;) {
+            if (builder.isFull) finishWork(builder.spill());
+            const [first, count] = [done, builder.entryCount];
+            done = builder.addPages(digests, slots, first);
+            expect(done).toBeGreaterThan(first);
+            expect(builder.entryCount - count).toBe(done - first);
+            if (done < pages.length) expect(builder.isFull).toBe(true);
+          }
+        }
+        finishWork(builder.finish(path));
+        writeRun(expected, segments, capacity);
+        expect(readFileSync(path).equals(readFileSync(expected))).toBe(true);
+      }),
+      { numRuns: 8, endOnFailure: true },
+    );
+  });
+
+  it('takes none of the pages when it is full, and says where to go on', () => {
+    const builder = new RunBuilder(nodeFiles, { newPath: nextPath, capacity: 5 });
+    const pages = spread(8);
+    const digests = Buffer.concat(pages.map(digestOf));
+    const slots = pages.map(({ slot }) => slot + 100);
+    builder.beginSegment(segmentIdentity(1));
+    expect(builder.addPages(digests, slots, 0)).toBe(5);
+    expect(builder.addPages(digests, slots, 5)).toBe(5);
+    finishWork(builder.spill());
+    expect(builder.addPages(digests, slots, 5)).toBe(8);
+    expect(builder.addPages(digests, slots, 8)).toBe(8);
+    expect(builder.entryCount).toBe(8);
+    const path = nextPath();
+    finishWork(builder.finish(path));
+    const moved = pages.map((page) => ({ ...page, slot: page.slot + 100 }));
+    expect(readRun(path).entries).toEqual(sortedEntries(new Map([[1, moved]])));
   });
 
   it('is empty when every segment was abandoned, and not when one has no pages', () => {

@@ -22,32 +22,50 @@ function naiveLeaves(digests: Uint8Array): Uint8Array {
 describe('LeafBuilder', () => {
   const counts = fc.oneof(fc.nat(10), fc.nat(3000), fc.constantFrom(511, 512, 513, 1024, 5 * 512));
 
-  it('makes the leaves of any number of pages, and starts again', () => {
+  it('makes the leaves of any number of pages, in pieces of any size, and starts again', () => {
     const builder = new LeafBuilder();
+    const pieces = fc.array(counts, { maxLength: 4 });
     fc.assert(
-      fc.property(counts, fc.nat(255), (count, seed) => {
-        const digests = digestsOf(count, seed);
-        for (let i = 0; i < count; i++) {
-          builder.add(digests, i * 32);
-          expect(builder.complete).toBe(Math.floor((i + 1) / 512));
+      fc.property(pieces, fc.nat(255), (sizes, seed) => {
+        const total = sizes.reduce((sum, size) => sum + size, 0);
+        const digests = digestsOf(total, seed);
+        let done = 0;
+        for (const size of sizes) {
+          // What comes after the pages in the same memory is none of them.
+          builder.addAll(digests.subarray(done * 32), size);
+          done += size;
+          expect(builder.complete).toBe(Math.floor(done / 512));
         }
         const leaves = builder.finish();
         expect(leaves).toEqual(naiveLeaves(digests));
-        expect(leaves).toHaveLength(leafCount(count) * 32);
+        expect(leaves).toHaveLength(leafCount(total) * 32);
         expect(builder.complete).toBe(0);
       }),
       { numRuns: 40 },
     );
   });
 
-  it('gives leaves that the next space does not change', () => {
+  it('makes the same leaves of pages one by one', () => {
     const builder = new LeafBuilder();
-    builder.add(digestsOf(1, 1), 0);
+    const digests = digestsOf(1300, 5);
+    for (let i = 0; i < 1300; i++) {
+      builder.addAll(digests.subarray(i * 32, i * 32 + 32), 1);
+      expect(builder.complete).toBe(Math.floor((i + 1) / 512));
+    }
+    expect(builder.finish()).toEqual(naiveLeaves(digests));
+  });
+
+  it('keeps digests that their owner overwrites, and leaves that the next space follows', () => {
+    const builder = new LeafBuilder();
+    const digests = digestsOf(3, 1);
+    builder.addAll(digests, 3);
+    const expected = naiveLeaves(digests);
+    digests.fill(0);
     const leaves = builder.finish();
-    const copy = Uint8Array.from(leaves);
-    builder.add(digestsOf(1, 2), 0);
+    expect(leaves).toEqual(expected);
+    builder.addAll(digestsOf(1, 2), 1);
     builder.finish();
-    expect(leaves).toEqual(copy);
+    expect(leaves).toEqual(expected);
   });
 });
 

@@ -2,7 +2,7 @@
  * Worker threads: the same snapshots with any number of them, and nothing lost or left behind when
  * they fail, are stopped in the middle, or die.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,6 +19,7 @@ import { storeState } from '../support/store-state.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
 const newPath = temporaryPaths();
+const FOUR_MIB = 4 * 1024 * 1024;
 
 /** Every worker that was started, so that a test can end one. */
 const started = vi.hoisted((): workerThreads.Worker[] => []);
@@ -210,12 +211,41 @@ describe('with two workers', () => {
     await expectRestores(again.snapshot(id), images);
   });
 
-  test('none is started for what is small, and none by opening', async () => {
-    const count = started.length;
-    const store = await openStore(newPath(), { workers: 2 });
-    expect(started.length).toBe(count);
-    await store.close();
-    expect(existsSync(store.directory)).toBe(true);
+  describe('that have not been needed yet', () => {
+    /** What a capture of images that are not whole starts, before it fails. */
+    async function startedBy(store: SnapshotStore, pageBytes: readonly number[]): Promise<number> {
+      const count = started.length;
+      const images = newPath();
+      mkdirSync(images);
+      for (const [i, bytes] of pageBytes.entries()) {
+        writeFileSync(join(images, `pages-${i + 1}.img`), '');
+        truncateSync(join(images, `pages-${i + 1}.img`), bytes);
+      }
+      const error = await failureOf(() => store.timeline('t').capture({ images }));
+      expect(error.code).toBe('INVALID_IMAGE');
+      return started.length - count;
+    }
+
+    test('none is started by opening', async () => {
+      const count = started.length;
+      const store = await openStore(newPath(), { workers: 2 });
+      expect(started.length).toBe(count);
+      await store.close();
+      expect(existsSync(store.directory)).toBe(true);
+    });
+
+    test('all start as soon as a capture of 4 MiB of pages begins, each once', async () => {
+      const store = await openStore(newPath(), { workers: 2 });
+      expect(await startedBy(store, [])).toBe(0);
+      expect(await startedBy(store, [FOUR_MIB - 1])).toBe(0);
+      expect(await startedBy(store, [FOUR_MIB - 4096, 4096])).toBe(2);
+      expect(await startedBy(store, [2 * FOUR_MIB])).toBe(0);
+    });
+
+    test('none starts for the calling thread alone', async () => {
+      const store = await openStore(newPath(), { workers: 0 });
+      expect(await startedBy(store, [FOUR_MIB])).toBe(0);
+    });
   });
 });
 
