@@ -1,7 +1,7 @@
 /**
  * Collects the pages of a segment into frames of 64: full pages one after the other, delta pages as
- * columns. A full frame is handed on, as raw bytes or without them, for somebody to encode; what a slot will be is
- * known as soon as its page is added.
+ * columns. A full frame is handed on, as raw bytes or without them, for somebody to encode; what a
+ * slot will be is known as soon as its page is added.
  */
 import { DIGEST_BYTES } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';

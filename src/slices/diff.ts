@@ -3,11 +3,11 @@
  * byte, and becomes a delta page where little has changed. The record of the difference takes the
  * place of the page's bytes in the slice; the other pages stay as they are, to be kept in full.
  *
- * A base that lies in a cell is used from there, as long as nothing is known to be wrong with it; one that was read from packs, only after its
- * digest has been found right. New pages that got a cell are put there, for the next capture.
- * Where its chain is as deep as it may be, the full page at the end of the chain becomes the base
- * instead: after long runs of small changes that is still far smaller than the page itself, and
- * the chain starts again at one.
+ * A base that lies in a cell is used from there, as long as nothing is known to be wrong with it;
+ * one that was read from packs, only after its digest has been found right. New pages that got a
+ * cell are put there, for the next capture. Where its chain is as deep as it may be, the full page
+ * at the end of the chain becomes the base instead: after long runs of small changes that is still
+ * far smaller than the page itself, and the chain starts again at one.
  */
 import { DIGEST_BYTES, sha256Into } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';
@@ -51,13 +51,13 @@ export function diff(session: Session, request: DiffRequest): undefined {
 function compareWithBase(session: Session, slice: Slice, pages: PageView, page: number): number {
   const at = slice.basePage[page] as number;
   const limit = slice.depthLimit[page] as number;
-  if (at < 0 || limit === 0 || slice.baseIsKnown[Math.floor(at / LEAF_PAGES)] !== 1) return 0;
+  if (at < 0 || limit === 0) return 0;
+  // A leaf that is not known may have met damage just now: nothing new stands on what may be lost.
+  if (slice.baseIsKnown[Math.floor(at / LEAF_PAGES)] !== 1) return 0;
   reference.segment = slice.baseSegment[at] as number;
   reference.slot = slice.baseSlot[at] as number;
   const start = page * PAGE_BYTES;
-  // A leaf that is not known has met damage just now: nothing new stands on what may be lost.
-  const isKnown = slice.baseIsKnown[Math.floor(at / LEAF_PAGES)] === 1;
-  const cell = isKnown ? (slice.baseCell[at] as number) : NO_CELL;
+  const cell = slice.baseCell[at] as number;
   const { cells, decoder } = session;
   reference.depth = cell === NO_CELL ? 0 : (cells.depth[cell] as number) + 1;
   if (reference.depth > 0 && reference.depth <= limit) {

@@ -3,7 +3,8 @@
  * shared, so that the thread that owns the capture and the workers hand it to and fro without
  * copying: pages, digests, what each page is compared with, and what was found out about it.
  *
- * Only one thread writes to a slice at a time, and while several read from it, none. 4.2 MiB each; a capture has a fixed number of them.
+ * Only one thread writes to a slice at a time, and while several read from it, none. 4.2 MiB each;
+ * a capture has a fixed number of them.
  */
 import { DIGEST_BYTES } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';

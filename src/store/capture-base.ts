@@ -55,8 +55,8 @@ function confirmManifests({ files, layout, packs }: StoreContext, { chain }: Sto
 }
 
 /**
- * Looks at the packs that the base needs, and says which of them are gone: a page that is the same by its digest is
- * never read, and would be referred to although nobody has it any more.
+ * Looks at the packs that the base needs, and says which of them are gone: a page that is the same
+ * by its digest is never read, and would be referred to although nobody has it any more.
  *
  * @returns whether any of them is another file than it was.
  */

@@ -1,7 +1,7 @@
 /**
  * The memory of a capture: 4.2 MiB for each slice on its way, half a MiB for each frame, 19 MB at
- * most for the pages that are new. Kept from one capture to the next: to allocate and clear it anew took a
- * tenth of the time of a capture of 90 MB. Captures at the same time have one set each.
+ * most for the pages that are new. Kept from one capture to the next: to allocate and clear it anew
+ * took a tenth of the time of a capture of 90 MB. Captures at the same time have one set each.
  */
 import { FRAME_BUFFER_BYTES } from '../slices/encode.ts';
 import { newSliceBuffer, Slice } from '../slices/slice.ts';

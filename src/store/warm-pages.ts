@@ -5,8 +5,8 @@
  * thirds of the time. One memory for the whole store; who needs more than there is gets none.
  *
  * Only ever a shortcut: the next capture of another base, after a failure, or with known damage
- * finds nothing here. A cell belongs to one page of one snapshot; in a capture that is compared with
- * it, at most one page is compared with that page, and may take its place.
+ * finds nothing here. A cell belongs to one page of one snapshot; in a capture that is compared
+ * with it, at most one page is compared with that page, and may take its place.
  */
 import { NO_CELL, newCellMemory, PageCells } from '../slices/page-cells.ts';
 
