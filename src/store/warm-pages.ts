@@ -10,7 +10,7 @@
  */
 import { NO_CELL, newCellMemory, PageCells } from '../slices/page-cells.ts';
 
-/** A snapshot that is no base for so many captures gives its cells back. */
+/** A snapshot that is no base, or a page that is the same, for so many captures loses its cells. */
 const CAPTURES_TO_WAIT = 4;
 
 /** The pages of a snapshot that lie in cells, ascending; pages are counted as in heads. */
@@ -30,6 +30,8 @@ const NOTHING: WarmSnapshot = {
 /** The cells of a store, and the snapshots whose pages lie there. */
 export class WarmPages {
   readonly memory: SharedArrayBuffer;
+  /** Of each cell: for how many captures its page has been the same, 255 at most. */
+  readonly sameFor: Uint8Array;
   readonly #snapshots = new Map<string, WarmSnapshot>();
   readonly #free: Int32Array;
   #freeCount = 0;
@@ -41,6 +43,7 @@ export class WarmPages {
   constructor(bytes: number) {
     this.memory = newCellMemory(bytes);
     const { count } = new PageCells(this.memory);
+    this.sameFor = new Uint8Array(count);
     this.#free = new Int32Array(count);
     for (let cell = count - 1; cell >= 0; cell--) this.give(cell);
   }
@@ -60,10 +63,9 @@ export class WarmPages {
       this.#snapshots.delete(id);
       for (const cell of cells) this.give(cell);
     }
-    // Of four captures, one for each part of the cells.
-    const dropped = this.#isShort ? this.#captures % CAPTURES_TO_WAIT : undefined;
+    const isShort = this.#isShort;
     this.#isShort = false;
-    return new WarmCapture(this, known ?? NOTHING, dropped);
+    return new WarmCapture(this, known ?? NOTHING, isShort);
   }
 
   /** A cell that nobody has, or NO_CELL. */
@@ -88,7 +90,7 @@ export class WarmPages {
 export class WarmCapture {
   readonly #warm: WarmPages;
   readonly #base: WarmSnapshot;
-  readonly #dropped: number | undefined;
+  readonly #isShort: boolean;
   /** 1 for each cell that this capture answers for. */
   readonly #isOwn: Uint8Array;
   /** The pages of the new snapshot that lie in cells. */
@@ -99,12 +101,12 @@ export class WarmCapture {
 
   /**
    * @internal Made by `begin`.
-   * @param dropped which quarter of the cells pages give back that are the same again.
+   * @param isShort whether pages that do not change any more give their cells back.
    */
-  constructor(warm: WarmPages, base: WarmSnapshot, dropped: number | undefined) {
+  constructor(warm: WarmPages, base: WarmSnapshot, isShort: boolean) {
     this.#warm = warm;
     this.#base = base;
-    this.#dropped = dropped;
+    this.#isShort = isShort;
     this.#isOwn = new Uint8Array(warm.cells);
     for (const cell of base.cells) this.#isOwn[cell] = 1;
     this.#pages = new Uint32Array(warm.cells);
@@ -124,9 +126,10 @@ export class WarmCapture {
 
   /** A cell for a new page: that of its base, or one that nobody has, if there is one. */
   take(ofBase: number): number {
-    if (ofBase !== NO_CELL) return ofBase;
-    const cell = this.#warm.take();
-    if (cell !== NO_CELL) this.#isOwn[cell] = 1;
+    const cell = ofBase === NO_CELL ? this.#warm.take() : ofBase;
+    if (cell === NO_CELL) return cell;
+    this.#isOwn[cell] = 1;
+    this.#warm.sameFor[cell] = 0;
     return cell;
   }
 
@@ -138,16 +141,23 @@ export class WarmCapture {
   }
 
   /**
-   * The next page of the new snapshot is the same as that of the base. Where cells are short, it
-   * may lose its own: they are for pages that change.
+   * The next page of the new snapshot is the same as that of the base. Where cells are short, one
+   * that has been the same for some time loses its own: they are for pages that change.
    */
   addSame(cell: number): void {
-    if (cell === NO_CELL || cell % CAPTURES_TO_WAIT !== this.#dropped) {
+    if (cell === NO_CELL || !this.#isStill(cell)) {
       this.add(cell);
       return;
     }
     this.give(cell);
     this.add(NO_CELL);
+  }
+
+  #isStill(cell: number): boolean {
+    const { sameFor } = this.#warm;
+    const captures = Math.min(255, (sameFor[cell] as number) + 1);
+    sameFor[cell] = captures;
+    return this.#isShort && captures > CAPTURES_TO_WAIT;
   }
 
   /** Says in which cell the next page of the new snapshot lies. */

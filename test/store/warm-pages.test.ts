@@ -254,7 +254,7 @@ describe('warm pages', () => {
     first.end('snapshot 0');
     const cells = new Int32Array(8);
     let taken = 0;
-    for (let number = 1; number <= 6; number++) {
+    for (let number = 1; number <= 8; number++) {
       const capture = warm.begin(`snapshot ${number - 1}`);
       capture.cellsOf(0, 8, cells, 0);
       for (const cell of cells) capture.addSame(cell);
@@ -263,7 +263,7 @@ describe('warm pages', () => {
       capture.add(cell);
       capture.end(`snapshot ${number}`);
     }
-    // The first time it is found out that there are none.
+    // At first there are none, and every page may change again.
     expect(taken).toBeGreaterThanOrEqual(3);
   });
 
