@@ -100,6 +100,7 @@ async function captureImages(
 ): Promise<SnapshotRow | undefined> {
   const snapshotId = newSnapshotId();
   const buffers = context.buffers.take();
+  buffers.recent.begin(pagesIn(head.images));
   const warm = beginWarm(context, head.base);
   const staged = new StagedPack(context);
   const digests = new StagedHead(context, snapshotId);
@@ -138,6 +139,10 @@ async function captureImages(
     warm.abandon();
     context.buffers.give(buffers);
   }
+}
+
+function pagesIn({ entries }: ImageDirectory): number {
+  return entries.reduce((sum, { sizeBytes }) => sum + pagesOf(sizeBytes), 0);
 }
 
 /** Where damage is known, every base is read, so that nothing new stands on what is lost. */

@@ -86,8 +86,14 @@ function takeUnlessGone(files: Files, path: string): Lease | undefined {
 }
 
 function removeStaging(files: Files, layout: StoreLayout, name: string): void {
-  files.removeTree(layout.stagingDirectory(name));
-  files.removeTree(layout.leaseFile(name));
+  const directory = layout.stagingDirectory(name);
+  if (exists(files, directory)) {
+    // Mostly there is nothing left in it, and a whole library would be loaded to remove that.
+    if (files.list(directory).length === 0) files.rmdir(directory);
+    else files.removeTree(directory);
+  }
+  const lease = layout.leaseFile(name);
+  if (exists(files, lease)) files.unlink(lease);
 }
 
 /**

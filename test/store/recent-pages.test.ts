@@ -36,6 +36,22 @@ describe('recent pages', () => {
     for (let i = 0; i < 1000; i++) expect(pages.find(digests, i)).toBe(i);
   });
 
+  it('are found in a small capture as well, which uses less of the table', () => {
+    const digests = join(Array.from({ length: 3000 }, (_, i) => digestOf(i * 7919, i)));
+    for (const count of [10, 3000, 100]) {
+      pages.begin(count);
+      for (let i = 0; i < count; i++) {
+        expect(pages.find(digests, i)).toBe(-1);
+        pages.add(digests, i, i);
+      }
+      let found = 0;
+      for (let i = 0; i < count; i++) if (pages.find(digests, i) === i) found += 1;
+      expect(found).toBeGreaterThan(0.95 * count);
+    }
+    pages.begin(2 ** 20);
+    for (let i = 0; i < 3000; i++) expect(pages.find(digests, i)).toBe(-1);
+  });
+
   it('are told apart by every word of their digests', () => {
     pages.clear();
     const digest = Int32Array.of(11, 12, 13, 14, 15, 16, 17, 18);
