@@ -1,9 +1,10 @@
 /**
- * The long campaigns: long random histories, every crash point, every bit. The variable
+ * The long campaigns: long random histories, every crash point, every bit, and everyday suites with
+ * worker threads, which start slowly from TypeScript. The variable
  * CRIU_TIMELINE_CASES says how many cases each campaign runs; without it each has its own measure.
  */
 import type { ViteUserConfig } from 'vitest/config';
-import everyday from './vitest.config.ts';
+import everyday, { withWorkers } from './vitest.config.ts';
 
 const { projects: _, ...settings } = everyday.test ?? {};
 
@@ -11,9 +12,13 @@ const config: ViteUserConfig = {
   ...everyday,
   test: {
     ...settings,
-    include: ['test/**/*.slow.test.ts'],
     exclude: [],
     testTimeout: 3_600_000,
+    projects: [
+      { extends: true, test: { name: 'campaigns', include: ['test/**/*.slow.test.ts'] } },
+      withWorkers(1, 'round-trip'),
+      withWorkers(2, '{chain-damage,incremental,damage,heads,histories}'),
+    ],
   },
 };
 
