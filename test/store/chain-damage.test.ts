@@ -3,7 +3,7 @@
  * a manifest in the middle of recipes, a whole pack. Those that need it, and no others, are lost,
  * with the place; the next capture is whole.
  */
-import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
   type OpenOptions,
@@ -11,6 +11,7 @@ import {
   type SnapshotStore,
   StoreError,
 } from '../../src/index.ts';
+import { damageBlock } from '../support/damaged-store.ts';
 import { type Memory, randomPages, withBytes, writeDump } from '../support/made-memory.ts';
 import { depthsOf, packsOf, type StoredPack } from '../support/store-contents.ts';
 import { expectRestores, openStore } from '../support/stores.ts';
@@ -55,15 +56,6 @@ async function makeSeries(options: OpenOptions = {}): Promise<Made> {
   for (const images of dumps) ids.push((await store.timeline('t').capture({ images })).id);
   await store.close();
   return { directory, ids, dumps, packs: await packsOf(directory) };
-}
-
-/** Flips a bit in the middle of a block. */
-function damage(path: string, offset: number, bytes: number): void {
-  const content = readFileSync(path);
-  const at = offset + (bytes >>> 1);
-  content.writeUInt8(content.readUInt8(at) ^ 4, at);
-  chmodSync(path, 0o600);
-  writeFileSync(path, content);
 }
 
 /** Fails unless exactly these snapshots are lost, by restores and by verify, for this pack. */
@@ -114,7 +106,7 @@ describe('a damaged frame', () => {
     const made = await makeSeries();
     // The first frame of the first capture: the first pages of the first process.
     const frame = made.packs[0]?.frames.find(({ isDelta }) => !isDelta);
-    damage(made.packs[0]?.path ?? '', frame?.offset ?? 0, frame?.blockBytes ?? 0);
+    damageBlock(made.packs[0]?.path ?? '', frame?.offset ?? 0, frame?.blockBytes ?? 0);
     const store = await openStore(made.directory);
     await expectLost(store, made, all, made.packs[0]);
     await store.close();
@@ -127,7 +119,7 @@ describe('a damaged frame', () => {
   test('that nobody has met yet is no base, and never a wrong page', async () => {
     const made = await makeSeries();
     const frame = made.packs[0]?.frames.find(({ isDelta }) => !isDelta);
-    damage(made.packs[0]?.path ?? '', frame?.offset ?? 0, frame?.blockBytes ?? 0);
+    damageBlock(made.packs[0]?.path ?? '', frame?.offset ?? 0, frame?.blockBytes ?? 0);
     const store = await openStore(made.directory);
     // The first capture meets it where pages changed, and the second knows.
     await store.timeline('t').capture({ images: writeDump(newPath(), memoryAt(SNAPSHOTS)) });
@@ -139,7 +131,7 @@ describe('a damaged frame', () => {
     const made = await makeSeries();
     const pack = made.packs[7];
     const frame = pack?.frames.find(({ isDelta }) => !isDelta);
-    damage(pack?.path ?? '', frame?.offset ?? 0, frame?.blockBytes ?? 0);
+    damageBlock(pack?.path ?? '', frame?.offset ?? 0, frame?.blockBytes ?? 0);
     const store = await openStore(made.directory);
     await expectLost(store, made, all.slice(7), pack);
     await store.close();
@@ -154,7 +146,7 @@ describe('a damaged frame', () => {
     expect(restart).toBeGreaterThan(10);
     const pack = made.packs[5];
     const frame = pack?.frames.find(({ isDelta }) => isDelta);
-    damage(pack?.path ?? '', frame?.offset ?? 0, frame?.blockBytes ?? 0);
+    damageBlock(pack?.path ?? '', frame?.offset ?? 0, frame?.blockBytes ?? 0);
     const store = await openStore(made.directory);
     await expectLost(store, made, all.slice(5, restart), pack);
     await store.close();
@@ -169,7 +161,7 @@ describe('a damaged manifest', () => {
     const whole = bases.indexOf(0, 1);
     expect(whole).toBe(16);
     const pack = made.packs[6];
-    damage(pack?.path ?? '', pack?.manifestOffset ?? 0, 300);
+    damageBlock(pack?.path ?? '', pack?.manifestOffset ?? 0, 300);
     const store = await openStore(made.directory);
     await expectLost(store, made, all.slice(6, whole), pack);
     await store.close();
@@ -179,7 +171,7 @@ describe('a damaged manifest', () => {
   test('of the newest snapshot: the next capture has no base, and is whole', async () => {
     const made = await makeSeries();
     const pack = made.packs.at(-1);
-    damage(pack?.path ?? '', pack?.manifestOffset ?? 0, 300);
+    damageBlock(pack?.path ?? '', pack?.manifestOffset ?? 0, 300);
     const store = await openStore(made.directory);
     await expectLost(store, made, [SNAPSHOTS - 1], pack);
     const images = made.dumps[SNAPSHOTS - 1] ?? '';

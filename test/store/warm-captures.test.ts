@@ -4,7 +4,7 @@
  * between, damage that becomes known. Every snapshot comes out as it went in, from the same store
  * and from one that has just been opened.
  */
-import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -12,6 +12,7 @@ import type { Files } from '../../src/files/files.ts';
 import type { OpenOptions, SnapshotStore } from '../../src/index.ts';
 import { expectFailure } from '../support/failures.ts';
 import { watchedFiles } from '../support/faulty-files.ts';
+import { damageBlock } from '../support/damaged-store.ts';
 import { type Memory, randomPages, withBytes, writeDump } from '../support/made-memory.ts';
 import { change, type Change, changed } from '../support/memory-changes.ts';
 import { depthsOf, packsOf, type StoredPack } from '../support/store-contents.ts';
@@ -244,15 +245,6 @@ test('a capture after one that failed, or of another base, is as good as any', a
   expect((await store.verify()).problems).toEqual([]);
 });
 
-/** Flips a bit in the middle of a block. */
-function damage(path: string, offset: number, bytes: number): void {
-  const content = readFileSync(path);
-  const at = offset + (bytes >>> 1);
-  content.writeUInt8(content.readUInt8(at) ^ 4, at);
-  chmodSync(path, 0o600);
-  writeFileSync(path, content);
-}
-
 describe('after damage, in the same open store', () => {
   async function makeDamaged(
     choose: (packs: readonly StoredPack[]) => StoredPack | undefined,
@@ -262,7 +254,7 @@ describe('after damage, in the same open store', () => {
     await captureMoments(store, 0, 6);
     const pack = choose(await packsOf(store.directory));
     const frame = pack?.frames.find((each) => each.isDelta === isDelta);
-    damage(pack?.path ?? '', frame?.offset ?? 0, frame?.blockBytes ?? 0);
+    damageBlock(pack?.path ?? '', frame?.offset ?? 0, frame?.blockBytes ?? 0);
     return store;
   }
 

@@ -2,8 +2,9 @@
  * Damage below what an open store remembers in memory: whether a capture notices it by itself or
  * meets it on the way, its snapshot stands on nothing that is lost.
  */
-import { chmodSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { utimesSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { damageBlock } from '../support/damaged-store.ts';
 import { type Memory, randomPages, withBytes, writeDump } from '../support/made-memory.ts';
 import { packsOf } from '../support/store-contents.ts';
 import { expectRestores, openStore } from '../support/stores.ts';
@@ -18,14 +19,6 @@ function memoryAt(moment: number): Memory {
     pages.set(address, withBytes(page, 100, Uint8Array.of(moment, address & 255)));
   }
   return { spaces: new Map([['pagemap-1', pages]]), files: new Map() };
-}
-
-/** Flips a bit in place: inode and size stay. */
-function damage(path: string, at: number): void {
-  const content = readFileSync(path);
-  content.writeUInt8(content.readUInt8(at) ^ 4, at);
-  chmodSync(path, 0o600);
-  writeFileSync(path, content);
 }
 
 test.each([
@@ -46,7 +39,7 @@ test.each([
     const pack = (await packsOf(directory)).find(({ frames }) => frames.length > 3);
     // Not the first one, in which there are small files that do not change.
     const frame = pack!.frames.filter(({ isDelta }) => !isDelta)[1]!;
-    damage(pack!.path, frame.offset + (frame.blockBytes >>> 1));
+    damageBlock(pack!.path, frame.offset, frame.blockBytes);
     const found: unknown[] = [];
     const onDamage = (part: unknown) => found.push(part);
     const next = await timeline.capture({ images: dumps[before]! }, { onDamage });

@@ -2,7 +2,7 @@
  * A closed store that is damaged on purpose and mended again, and what must hold of it whatever
  * the damage is: a restore is exact or fails with CORRUPT and the place, and verify says so.
  */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { type OpenOptions, StoreError, type VerifyReport } from '../../src/index.ts';
@@ -110,4 +110,13 @@ export function flipped(bytes: Buffer, bit: number): Buffer {
   const at = bit >>> 3;
   bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << (bit & 7)), at);
   return bytes;
+}
+
+/** Flips a bit in the middle of a block of a file, in place. */
+export function damageBlock(path: string, offset: number, bytes: number): void {
+  const content = readFileSync(path);
+  const at = offset + (bytes >>> 1);
+  content.writeUInt8(content.readUInt8(at) ^ 4, at);
+  chmodSync(path, 0o600);
+  writeFileSync(path, content);
 }
