@@ -44,6 +44,12 @@ export class AppendFile {
     if (this.#buffered > 0) this.#flush();
   }
 
+  /** Makes everything durable. A failed sync is final: begin anew. */
+  sync(): void {
+    this.flush();
+    this.#files.sync(this.#fd);
+  }
+
   /** Makes everything durable, and the file read-only. A failed sync is final: begin anew. */
   seal(): void {
     this.flush();

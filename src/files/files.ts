@@ -1,5 +1,5 @@
 /**
- * The one door to the file system: some twenty synchronous calls that everything else is made of.
+ * The one door to the file system: some forty synchronous calls that everything else is made of.
  *
  * Tests replace it to fail the n-th call, to run out of space, or to lose what was not synced. It
  * is synchronous because the work behind it runs in bounded slices or in worker threads, where a
@@ -25,8 +25,43 @@ export interface FileFacts {
   readonly changedNs: bigint;
 }
 
-/** How `open` opens: never through a symbolic link in the last component, never waiting. */
-export type OpenMode = 'read' | 'directory' | 'create' | 'write';
+/** What a path is, of everything that a file system can hold. */
+export type NodeType = 'file' | 'directory' | 'link' | 'fifo' | 'socket' | 'character' | 'block';
+
+/** All facts about an inode. */
+export interface NodeFacts extends FileFacts {
+  readonly type: NodeType;
+  readonly uid: number;
+  readonly gid: number;
+  readonly linkCount: number;
+  /** The device that a device node stands for; 0 for everything else. */
+  readonly deviceMajor: number;
+  readonly deviceMinor: number;
+  /** What it takes on the disk: less than `sizeBytes` where it has holes. */
+  readonly allocatedBytes: number;
+}
+
+/** An extended attribute of a file. */
+export interface FileXattr {
+  /** With its namespace, such as `trusted.overlay.opaque`. */
+  readonly name: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** Bytes from `start` up to `end`. */
+export interface ByteRun {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What `makeNode` makes. */
+export type SpecialNode = 'fifo' | 'character' | 'block';
+
+/**
+ * How `open` opens: never waiting, and never through a symbolic link in the last component, but for
+ * `directory`, which is for paths that the caller trusts.
+ */
+export type OpenMode = 'read' | 'directory' | 'subdirectory' | 'create' | 'write';
 
 /** The calls. Offsets and lengths are bytes. */
 export interface Files {
@@ -48,8 +83,20 @@ export interface Files {
   stat(fd: number): FileFacts;
   /** The facts about a path, without following a link there. */
   lstat(path: FilePath): FileFacts;
+  /**
+   * All facts about a path, without following a link there. Where an open directory is given, the
+   * path is relative to it.
+   */
+  inspect(path: FilePath, directory?: number): NodeFacts;
+  /** All facts about an open file. */
+  inspectOpen(fd: number): NodeFacts;
   /** The names in a directory, sorted by their bytes. */
   list(path: FilePath): Buffer[];
+  /**
+   * The names in a directory one after the other, unsorted, as latin1: one character a byte. It
+   * reads as far as it is asked to, so a caller can give up on a directory that is too large.
+   */
+  entries(path: FilePath): Iterable<string>;
   /** Makes a directory, with mode 0700 unless another is given. */
   mkdir(path: FilePath, mode?: number): void;
   /** Gives a file or directory another name, replacing what has it (rename(2)). */
@@ -68,11 +115,39 @@ export interface Files {
   /** Makes a new directory with mode 0700 for temporary files and returns its path. */
   makeTemporaryDirectory(prefix: string): string;
   /** Removes a file or a whole tree, without following links; nothing there is no error. */
-  removeTree(path: string): void;
+  removeTree(path: FilePath): void;
   /** What a symbolic link says. */
   readlink(path: FilePath): Buffer;
   /** The absolute path without links. */
   realpath(path: string): string;
   /** Bytes that this process may still write, and the kind of the file system. */
   space(path: string): { readonly freeBytes: number; readonly type: number };
+  /**
+   * Opens a regular file for reading; whatever else stands there, even if it came this moment, is
+   * not opened (EINVAL): to open a device can start a machine.
+   */
+  openRegular(path: FilePath): number;
+  /** The extended attributes of a path, sorted by the bytes of their names; follows no link. */
+  xattrs(path: FilePath): readonly FileXattr[];
+  /** Sets an extended attribute; follows no link. */
+  setXattr(path: FilePath, name: Uint8Array, value: Uint8Array): void;
+  /** Makes a fifo or device; the umask counts. `major` and `minor` are 0 for a fifo. */
+  makeNode(path: FilePath, type: SpecialNode, mode: number, major: number, minor: number): void;
+  /** Makes a symbolic link at `path` that says `target`. */
+  symlink(target: FilePath, path: FilePath): void;
+  /** Changes the owner of a path, of a link itself too. */
+  setOwner(path: FilePath, uid: number, gid: number): void;
+  /** Sets the permission bits of a path; a link is neither followed nor changed (ELOOP). */
+  setMode(path: FilePath, mode: number): void;
+  /** Sets the times of modification and access to the same, of a link itself too. */
+  setTimes(path: FilePath, modifiedSeconds: number, modifiedNanoseconds: number): void;
+  /**
+   * Where a file of `sizeBytes` has data and not holes, ascending. At most 1,000,000 runs, unless
+   * another maximum is given; more are a StoreError UNSUPPORTED_IMAGE.
+   */
+  dataRuns(fd: number, sizeBytes: number, maximumRuns?: number): readonly ByteRun[];
+  /** fdatasync of a file. */
+  dataSync(fd: number): void;
+  /** syncfs: makes durable all that was written to the file system of an open file. */
+  syncFileSystem(fd: number): void;
 }

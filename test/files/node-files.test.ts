@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nodeFiles } from '../../src/files/node-files.ts';
+import { openDescriptors } from '../support/doors.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
 const nextPath = temporaryPaths();
@@ -206,5 +207,30 @@ describe('rename', () => {
     nodeFiles.rename(from, to);
     expect([existsSync(from), readFileSync(to, 'utf8')]).toEqual([false, 'new']);
     expect(nodeFiles.realpath(to)).toBe(to);
+  });
+});
+
+describe('setMode', () => {
+  it('sets the bits of files, directories and fifos, whatever the umask is', () => {
+    const [directory, fifo] = [nextPath(), nextPath()];
+    mkdirSync(directory);
+    execFileSync('mkfifo', [fifo]);
+    for (const path of [made(), directory, fifo]) {
+      nodeFiles.setMode(path, 0o6757);
+      expect(statSync(path).mode & 0o7777).toBe(0o6757);
+      nodeFiles.setMode(Buffer.from(path), 0);
+      expect(statSync(path).mode & 0o7777).toBe(0);
+    }
+  });
+
+  it('neither follows nor changes a link, and leaves nothing open', () => {
+    const [target, link] = [made(), nextPath()];
+    chmodSync(target, 0o600);
+    symlinkSync(target, link);
+    const before = openDescriptors();
+    expect(() => nodeFiles.setMode(link, 0o777)).toThrow(/ELOOP/);
+    expect(() => nodeFiles.setMode(nextPath(), 0o777)).toThrow(/ENOENT/);
+    expect(openDescriptors()).toBe(before);
+    expect(statSync(target).mode & 0o7777).toBe(0o600);
   });
 });
