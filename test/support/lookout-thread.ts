@@ -1,0 +1,6 @@
+/** A thread that helps a walk to look at files, for tests. */
+import { workerData } from 'node:worker_threads';
+import { nodeFiles } from '../../src/files/node-files.ts';
+import { serveLookout, type LookoutMemory } from '../../src/upper/lookout.ts';
+
+serveLookout(nodeFiles, workerData as LookoutMemory);
