@@ -30,12 +30,8 @@ export {
   UNIT_BYTES,
   UNITS_MAX,
 } from './pagemap.ts';
-export {
-  describeProcesses,
-  type ProcessDescription,
-  type ProcessState,
-  type ReadImage,
-} from './processes.ts';
+export { describeProcesses, type ProcessDescription, type ProcessState } from './processes.ts';
+export { readMessages, type ReadImage } from './read-messages.ts';
 export {
   type CriuMessage,
   decodeMessage,
@@ -43,3 +39,4 @@ export {
   type ImagePlace,
   unknownFields,
 } from './schema.ts';
+export { sharedMappings } from './shared-mappings.ts';

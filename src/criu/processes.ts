@@ -5,9 +5,8 @@
  * missing (a pre-dump has none of them), but an image that is there and damaged is an error.
  */
 import { StoreError } from '../errors.ts';
-import { splitImage } from './framing.ts';
-import type { ImageType } from './magic.ts';
-import { type CriuMessage, decodeMessage } from './schema.ts';
+import { readFilePaths, readMessages, type ReadImage } from './read-messages.ts';
+import type { CriuMessage } from './schema.ts';
 
 /** What a process was doing when it was dumped. */
 export type ProcessState = 'alive' | 'dead' | 'stopped' | 'zombie' | 'unknown';
@@ -29,9 +28,6 @@ export interface ProcessDescription {
   /** CRIU's name of the processor architecture. */
   readonly architecture: string | undefined;
 }
-
-/** Gives the bytes of an image by its name, such as `pstree.img`, or undefined. */
-export type ReadImage = (name: string) => Uint8Array | undefined;
 
 const STATES: ReadonlyMap<unknown, ProcessState> = new Map([
   [1, 'alive'],
@@ -85,34 +81,9 @@ function describeProcess(
   };
 }
 
-/** Paths of regular files by their ids, from `files.img` or, until CRIU 3.3, `reg-files.img`. */
 function readPaths(readImage: ReadImage): ReadonlyMap<unknown, string> {
-  const files = readMessages(readImage, 'files.img', 'FILES') ?? [];
-  const regular = readMessages(readImage, 'reg-files.img', 'REG_FILES') ?? [];
-  const paths = new Map<unknown, string>();
-  for (const file of [...files.map((entry) => entry['reg']), ...regular]) {
-    const { id, name } = (file ?? {}) as CriuMessage;
-    const path = textOf(name);
-    if (path !== undefined) paths.set(id, path);
-  }
-  return paths;
-}
-
-function readMessages(
-  readImage: ReadImage,
-  file: string,
-  type: ImageType,
-): readonly CriuMessage[] | undefined {
-  const bytes = readImage(file);
-  if (bytes === undefined) return undefined;
-  const { kind, pieces } = splitImage(bytes, file);
-  if (kind.type !== type || kind.format !== 'common') {
-    throw new StoreError('INVALID_IMAGE', `not an image of type ${type}`, { file, offset: 0 });
-  }
-  return pieces.map(({ type: message, bytes: piece, offset }) => {
-    if (message === undefined) throw new StoreError('INVALID_IMAGE', 'unknown message', { file });
-    return decodeMessage(message, piece, { file, offset });
-  });
+  const paths = readFilePaths(readImage);
+  return new Map([...paths].map(([id, path]) => [id, textOf(path) as string]));
 }
 
 function textOf(bytes: unknown): string | undefined {

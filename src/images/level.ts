@@ -14,12 +14,13 @@ import {
   type PageBytes,
   type Pagemap,
   presentPages,
+  readMessages,
   recogniseImage,
 } from '../criu/index.ts';
 import { StoreError, storageError, systemCode } from '../errors.ts';
 import type { Files } from '../files/files.ts';
 import { INVENTORY_NAME, readInventory } from './inventory.ts';
-import type { ImageLimits } from './limits.ts';
+import { PSTREE_BYTES_MAX, type ImageLimits } from './limits.ts';
 import {
   listDirectory,
   type ListedItem,
@@ -124,17 +125,25 @@ function refuseLegacyImages(files: Files, top: ReadonlyMap<string, ListedItem>):
   }
 }
 
-const PAGEMAP_NAME = /^(pagemap-(?:shmem-)?[0-9]+)\.img$/;
+const PAGEMAP_NAME = /^(pagemap-(?:shmem-)?([0-9]+))\.img$/;
 
+/**
+ * The spaces of a directory. Who dumps into the same directory again and again, as podman does for
+ * a container that goes on running, leaves images there of processes that have ended: their
+ * pagemaps name pages files that have been overwritten. CRIU reads no image of a process that is
+ * not in the tree, and such a pagemap is a file like any other here.
+ */
 function readSpaces(
   context: LevelContext,
   top: ReadonlyMap<string, ListedItem>,
 ): ReadonlyMap<string, LevelSpace> {
   const spaces = new Map<string, LevelSpace>();
   const pagemapOfPages = new Map<number, string>();
+  const alive = processIds(context, top.get('pstree.img'));
   for (const [fileName, item] of top) {
-    const name = PAGEMAP_NAME.exec(fileName)?.[1];
+    const [, name, id] = PAGEMAP_NAME.exec(fileName) ?? [];
     if (name === undefined || item.facts.kind !== 'file') continue;
+    if (alive?.has(Number(id)) === false && name === `pagemap-${id}`) continue;
     const space = readSpace(context, { top, name, item });
     const other = pagemapOfPages.get(space.pagesId);
     if (other !== undefined) throw sharedPages(item, space.pagesId, other);
@@ -142,6 +151,23 @@ function readSpaces(
     spaces.set(name, space);
   }
   return spaces;
+}
+
+/** The processes of the tree; undefined where no tree tells. */
+function processIds(
+  { files }: LevelContext,
+  item: ListedItem | undefined,
+): ReadonlySet<number> | undefined {
+  if (item?.facts.kind !== 'file' || item.facts.sizeBytes > PSTREE_BYTES_MAX) return undefined;
+  const bytes = readListed(files, item, PSTREE_BYTES_MAX);
+  try {
+    const entries = readMessages(() => bytes, 'pstree.img', 'PSTREE') ?? [];
+    return new Set(entries.map(({ pid }) => Number(pid)));
+  } catch (error) {
+    // Kept as it is: whoever restores it will be told by CRIU.
+    if (error instanceof StoreError) return undefined;
+    throw error;
+  }
 }
 
 function readSpace(

@@ -11,6 +11,8 @@ export const SUBDIRECTORY_DEPTH_MAX = 8;
 export const NAME_BYTES_MAX = 255;
 /** Bytes of `inventory.img`. */
 export const INVENTORY_BYTES_MAX = 1_048_576;
+/** Bytes of `pstree.img`, as far as it is asked which processes there are: a million of them. */
+export const PSTREE_BYTES_MAX: number = 16 * 1_048_576;
 /** Bytes of a pagemap image: some 20 million entries. */
 export const PAGEMAP_BYTES_MAX: number = 256 * 1_048_576;
 /** Directories that follow each other by `parent` links, without the first. */
