@@ -7,6 +7,7 @@ import { sha256 } from '#digest';
 import { expect, test } from 'vitest';
 import { toHex } from '../src/bytes/hex.ts';
 import { idToText } from '../src/bytes/id.ts';
+import { PAGE_BYTES } from '../src/bytes/page.ts';
 import { loadZstd } from '../src/bytes/zstd.ts';
 import { Alignment } from '../src/manifest/alignment.ts';
 import { rootOf, ZERO_PAGE_DIGEST } from '../src/manifest/leaves.ts';
@@ -15,6 +16,7 @@ import { RecipeCursor, RUN } from '../src/manifest/recipe.ts';
 import { snapshotDigest } from '../src/manifest/snapshot-digest.ts';
 import { applyDelta } from '../src/pack/delta-frame.ts';
 import { PackReader } from '../src/pack/reader.ts';
+import { StoredTree } from '../src/tree/tree.ts';
 
 const page = readFileSync(new URL('../src/FORMAT.md', import.meta.url), 'utf8');
 const bytes = examplePack();
@@ -60,6 +62,28 @@ function runsOf(manifest: Manifest, entry: number, pageCount: number): number[][
   }
   return runs;
 }
+
+test('the block of a tree in FORMAT.md says what the text says', () => {
+  const lines = /```text\n(0103[^`]+)```/.exec(page)?.[1] ?? '';
+  const written = Buffer.from(lines.replaceAll('\n', ''), 'hex');
+  expect(written.length).toBe(67);
+  const block = Buffer.alloc(PAGE_BYTES);
+  written.copy(block);
+  const runs = { runStart: Float64Array.of(64), runLength: Float64Array.of(1) };
+  const cursor = new StoredTree(block, runs, 'FORMAT.md').cursor();
+  const found: object[] = [];
+  while (cursor.next()) {
+    const { kind, mode, sizeBytes, extents } = cursor.body;
+    const path = Buffer.from(cursor.path).toString();
+    found.push({ path, kind, mode, sizeBytes, at: [...extents.start], pages: [...extents.length] });
+  }
+  const nothing = { sizeBytes: 0, at: [], pages: [] };
+  expect(found).toEqual([
+    { path: 'files', kind: 'directory', mode: 0o755, ...nothing },
+    { path: 'files/log', kind: 'file', mode: 0o644, sizeBytes: 5000, at: [7], pages: [2] },
+    { path: 'files/old', kind: 'character', mode: 0, ...nothing },
+  ]);
+});
 
 test('the example in FORMAT.md has the name and the length that it claims', () => {
   expect(bytes.length).toBe(1029);

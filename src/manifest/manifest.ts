@@ -14,9 +14,9 @@ import { leafCount } from './leaves.ts';
 /** Whether a snapshot can be restored, or only be the parent of one that can. */
 export type SnapshotKind = 'restorable' | 'pre-dump';
 
-/** Where the pages of a memory space lie: runs of pages, ascending. */
+/** Where the pages of a space lie: runs of pages, ascending. */
 export interface AddressMap {
-  /** Name of the space: `pagemap-<pid>` or `pagemap-shmem-<id>`. */
+  /** Name of the space: `pagemap-<pid>`, `pagemap-shmem-<id>`, `tree` or `files`. */
   readonly name: string;
   /** First address of each run, divided by 4096. */
   readonly runStart: Float64Array;
@@ -37,14 +37,22 @@ export interface Content {
   readonly addresses?: AddressMap | undefined;
 }
 
-/** A file or directory of the image directory. */
+/**
+ * What an entry is, if it is not of the image directory: the tree of the container's files, or what
+ * is in them. A snapshot has both or none, as its last two entries.
+ */
+export type EntryRole = 'tree' | 'files';
+
+/** A file or directory of the image directory, or one of two spaces of the container's files. */
 export interface ManifestEntry {
-  /** Raw bytes, relative, parts separated by '/'. */
+  /** Raw bytes, relative, parts separated by '/'; empty for one with a role. */
   readonly name: Uint8Array;
-  /** Permission bits. */
+  /** Permission bits; 0 for one with a role. */
   readonly mode: number;
   /** Undefined for a directory. */
   readonly content: Content | undefined;
+  /** Undefined for the image directory's. */
+  readonly role?: EntryRole | undefined;
 }
 
 /** The parent of a snapshot: its id, and its digest, which stays when it is removed. */
@@ -99,7 +107,7 @@ export const MAX_RECIPE_DEPTH = 15;
 export const MAX_LABELS = 1000;
 /** Pages of 4096 bytes that 64-bit addresses reach. */
 const MAX_ADDRESS_PAGES = 2 ** 52;
-const ENTRY = { directory: 1, file: 2, memory: 3 } as const;
+const ENTRY = { directory: 1, file: 2, memory: 3, tree: 4, files: 5 } as const;
 const KINDS: readonly SnapshotKind[] = ['restorable', 'pre-dump'];
 
 /** The manifest's bytes. */
@@ -144,8 +152,7 @@ function encodeHead(writer: ByteWriter, manifest: Manifest): void {
 
 function encodeEntry(writer: ByteWriter, entry: ManifestEntry): void {
   const { content } = entry;
-  const memory = content?.addresses === undefined ? ENTRY.file : ENTRY.memory;
-  writer.u8(content === undefined ? ENTRY.directory : memory);
+  writer.u8(kindOf(entry));
   writer.varint(entry.mode);
   writer.byteString(entry.name);
   if (content === undefined) return;
@@ -156,7 +163,14 @@ function encodeEntry(writer: ByteWriter, entry: ManifestEntry): void {
   if (content.addresses !== undefined) encodeAddresses(writer, content.addresses);
 }
 
-function encodeAddresses(writer: ByteWriter, addresses: AddressMap): void {
+function kindOf({ role, content }: ManifestEntry): number {
+  if (role !== undefined) return ENTRY[role];
+  if (content === undefined) return ENTRY.directory;
+  return content.addresses === undefined ? ENTRY.file : ENTRY.memory;
+}
+
+/** Appends where the pages of a space lie. */
+export function encodeAddresses(writer: ByteWriter, addresses: AddressMap): void {
   writer.text(addresses.name);
   writer.varint(addresses.runStart.length);
   let end = 0;
@@ -187,6 +201,7 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
   const entries: ManifestEntry[] = [];
   for (let i = 0; i < entryCount; i++) entries.push(decodeEntry(reader, base));
   reader.end();
+  checkRoles(reader, entries);
   return { ...head, base, segments, newPages, entries };
 }
 
@@ -248,12 +263,23 @@ function decodeParent(reader: ByteReader): ParentReference {
   return { id: reader.bytes(ID_BYTES), digest: reader.bytes(DIGEST_BYTES) };
 }
 
+/** A tree says what the pages of files are: neither is there without the other. */
+function checkRoles(reader: ByteReader, entries: readonly ManifestEntry[]): void {
+  const roles = entries.map(({ role }) => role);
+  const found = roles.filter((role) => role !== undefined);
+  if (found.length === 0) return;
+  const [tree, files] = roles.slice(-2);
+  if (found.length !== 2 || tree !== 'tree' || files !== 'files') {
+    throw reader.fail("spaces of the container's files that do not belong together");
+  }
+}
+
 function decodeEntry(reader: ByteReader, base: RecipeBase | undefined): ManifestEntry {
   const kind = reader.u8();
   const mode = reader.varint();
   const name = reader.byteString(MAX_NAME_BYTES, 'name');
   if (kind === ENTRY.directory) return { name, mode, content: undefined };
-  if (kind !== ENTRY.file && kind !== ENTRY.memory) throw reader.fail(`entry of kind ${kind}`);
+  if (kind < ENTRY.file || kind > ENTRY.files) throw reader.fail(`entry of kind ${kind}`);
   const sizeBytes = reader.varint();
   const pageCount = pagesOf(sizeBytes);
   const leaves = reader.bytes(leafCount(pageCount) * DIGEST_BYTES);
@@ -264,7 +290,10 @@ function decodeEntry(reader: ByteReader, base: RecipeBase | undefined): Manifest
   const based = baseEntry < 0 ? content : { ...content, baseEntry };
   if (kind === ENTRY.file) return { name, mode, content: based };
   const addresses = decodeAddresses(reader, sizeBytes / PAGE_BYTES);
-  return { name, mode, content: { ...based, addresses } };
+  const entry = { name, mode, content: { ...based, addresses } };
+  if (kind === ENTRY.memory) return entry;
+  if (name.length > 0 || mode !== 0) throw reader.fail('a space of files with a name');
+  return { ...entry, role: kind === ENTRY.tree ? 'tree' : 'files' };
 }
 
 function decodeAddresses(reader: ByteReader, pageCount: number): AddressMap {

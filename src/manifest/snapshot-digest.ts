@@ -6,7 +6,7 @@
 import { DIGEST_BYTES, sha256 } from '#digest';
 import { ByteWriter } from '../bytes/writer.ts';
 import { rootOf } from './leaves.ts';
-import type { Manifest } from './manifest.ts';
+import { encodeAddresses, type Manifest, type ManifestEntry } from './manifest.ts';
 
 const DOMAIN = new TextEncoder().encode('criu-timeline snapshot 1\n');
 
@@ -27,13 +27,19 @@ export function snapshotDigest(manifest: Manifest): Uint8Array {
   writer.varint(manifest.dumpPageBytes);
   writer.varint(manifest.directoryMode);
   writer.varint(manifest.entries.length);
-  for (const { name, mode, content } of manifest.entries) {
-    writer.u8(content === undefined ? 1 : 2);
-    writer.varint(mode);
-    writer.byteString(name);
-    if (content === undefined) continue;
-    writer.varint(content.sizeBytes);
-    writer.raw(rootOf(content.sizeBytes, content.leaves));
-  }
+  for (const entry of manifest.entries) addEntry(writer, entry);
   return sha256(writer.bytes());
+}
+
+function addEntry(writer: ByteWriter, { name, mode, content, role }: ManifestEntry): void {
+  writer.u8(role === undefined ? (content === undefined ? 1 : 2) : role === 'tree' ? 3 : 4);
+  writer.varint(mode);
+  writer.byteString(name);
+  if (content === undefined) return;
+  writer.varint(content.sizeBytes);
+  writer.raw(rootOf(content.sizeBytes, content.leaves));
+  // Where memory lies, pagemap images say; which page is whose of a file's, only the addresses do.
+  if (role !== undefined && content.addresses !== undefined) {
+    encodeAddresses(writer, content.addresses);
+  }
 }
