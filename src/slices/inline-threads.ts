@@ -57,7 +57,7 @@ export class InlineCrew implements Crew {
     }
   }
 
-  async runEverywhere(kind: 'closeSources'): Promise<void> {
+  async runEverywhere(kind: 'closeSources' | 'closeTargets'): Promise<void> {
     await this.run(kind, undefined);
   }
 

@@ -28,6 +28,8 @@ export function read(session: Session, request: ReadRequest): undefined {
   for (let leaf = 0; leaf * LEAF_BYTES < request.bytes; leaf++) {
     const piece = readLeaf(session, request, leaf);
     if (request.fd !== undefined) writeLeaf(session, request, leaf, piece.length);
+    if (request.contents === undefined) continue;
+    session.target(request.contents).write(piece, request.offset + leaf * LEAF_BYTES);
   }
 }
 

@@ -1,11 +1,12 @@
 /** Runs a task in the thread that has the session: the one list of what each kind of task does. */
 import type { ImageDirectory } from '../images/index.ts';
+import type { LookoutMemory } from '../upper/lookout.ts';
 import { diff } from './diff.ts';
 import { encode } from './encode.ts';
 import { read } from './read.ts';
 import { scan } from './scan.ts';
 import type { Session } from './session.ts';
-import type { OpenImagesRequest, StepKind, TaskKind, Tasks } from './tasks.ts';
+import type { OpenImagesRequest, PlanFilesRequest, StepKind, TaskKind, Tasks } from './tasks.ts';
 
 /** Does what is asked. */
 export async function runTask<Kind extends TaskKind>(
@@ -14,6 +15,17 @@ export async function runTask<Kind extends TaskKind>(
   request: Tasks[Kind]['request'],
 ): Promise<Tasks[Kind]['result']> {
   if (kind === 'openImages') return await openImages(session, request as OpenImagesRequest);
+  if (kind === 'planFiles') {
+    session.begin();
+    // Only here: most captures have no files, and most threads do not plan.
+    const { planFiles } = await import('./plan-files.ts');
+    return planFiles(session, request as PlanFilesRequest);
+  }
+  if (kind === 'lookOut') {
+    const { serveLookout } = await import('../upper/lookout.ts');
+    serveLookout(session.files, request as LookoutMemory);
+    return undefined;
+  }
   return runStep(session, kind, request as Tasks[StepKind]['request']);
 }
 
@@ -37,6 +49,9 @@ const STEPS: {
   diff,
   encode,
   read,
+  closeTargets: (session): undefined => {
+    session.closeTargets();
+  },
   closeSources: (session): undefined => {
     session.closeContents();
   },

@@ -14,6 +14,9 @@ import { PackSet } from '../pack/pack-set.ts';
 import { PageDecoder } from '../pack/page-decoder.ts';
 import { SegmentTable } from '../pack/segment-table.ts';
 import { PageCells } from './page-cells.ts';
+import { TreeReader } from '../upper/tree-reader.ts';
+import { TreeWriter } from '../upper/tree-writer.ts';
+import type { TreeContents } from '../tree/contents.ts';
 import { Slice, type SliceHandle } from './slice.ts';
 import type { SessionSetup, TaskReport } from './tasks.ts';
 
@@ -30,6 +33,7 @@ export class Session {
   readonly #heads: DescriptorPool;
   readonly #contents = new Map<number, ContentReader>();
   readonly #slices: Map<number, Slice>;
+  #target: TreeWriter | undefined;
   #framesDecoded = 0;
   #framesNeeded = 0;
 
@@ -75,7 +79,10 @@ export class Session {
       if (source === undefined) throw new RangeError(`no content ${number}`);
       // One at a time: files are read one after the other.
       this.closeContents();
-      reader = openContent(source, this.files);
+      reader =
+        source.kind === 'tree'
+          ? new TreeReader(this.files, source)
+          : openContent(source, this.files);
       this.#contents.set(number, reader);
     }
     return reader;
@@ -86,6 +93,19 @@ export class Session {
     const readers = [...this.#contents.values()];
     this.#contents.clear();
     for (const reader of readers) reader.close();
+  }
+
+  /** Where the pages of a tree's files go: one tree at a time. */
+  target(contents: TreeContents): TreeWriter {
+    this.#target ??= new TreeWriter(this.files, contents);
+    return this.#target;
+  }
+
+  /** Closes the files of a tree that were written to. */
+  closeTargets(): void {
+    const target = this.#target;
+    this.#target = undefined;
+    target?.close();
   }
 
   /** A descriptor of the base's head; undefined without one. */
@@ -109,6 +129,7 @@ export class Session {
   /** Closes everything; what has changed meanwhile is no matter any more. */
   close(): void {
     try {
+      this.closeTargets();
       this.closeContents();
     } catch {
       // The operation is over, or has failed for a reason of its own.

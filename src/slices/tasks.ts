@@ -4,7 +4,15 @@
  */
 import type { ContentSource, ImageDirectory, ParentSnapshot } from '../images/index.ts';
 import type { LostFrame } from '../pack/lost-frames.ts';
+import type { TreeContents } from '../tree/contents.ts';
+import type { SourceNode } from '../tree/entry.ts';
+import type { SpaceRuns } from '../tree/tree.ts';
+import type { LookoutMemory } from '../upper/lookout.ts';
+import type { PlannedFiles } from './plan-files.ts';
 import type { SliceHandle } from './slice.ts';
+
+/** A content that a capture reads: of an image, or of all files of a tree. */
+export type SessionSource = ContentSource | TreeContents;
 
 /** What the threads need to know before the first task of an operation. */
 export interface SessionSetup {
@@ -21,7 +29,7 @@ export interface SessionSetup {
   /** Whether frames that are known to be damaged are not even tried. */
   readonly refuseLost: boolean;
   /** The contents that a capture reads, by number. */
-  readonly sources: readonly ContentSource[];
+  readonly sources: readonly SessionSource[];
   /** Memory of the cells for pages, see page-cells.ts; an empty one for none. */
   readonly cells: SharedArrayBuffer;
   /** Path of the base's head, if there is one. */
@@ -84,6 +92,8 @@ export interface ReadRequest {
   readonly leaves: Uint8Array;
   /** Descriptor to write to; undefined only checks. */
   readonly fd: number | undefined;
+  /** For the pages of a tree's files: the files to write to. */
+  readonly contents?: TreeContents | undefined;
   /** Path of that file, for errors. */
   readonly path: string;
 }
@@ -93,6 +103,46 @@ export interface OpenImagesRequest {
   readonly path: string;
   /** The snapshot that an incremental dump continues. */
   readonly parent: ParentSnapshot | undefined;
+}
+
+/** The tree of the base, and where it is read. */
+export interface StoredTreeRequest {
+  readonly snapshotId: Uint8Array;
+  /** For errors. */
+  readonly file: string;
+  /** The tasks that read it, front to back. */
+  readonly requests: readonly ReadRequest[];
+  readonly sizeBytes: number;
+  /** Where the pages of both spaces lie. */
+  readonly treeRuns: SpaceRuns;
+  readonly fileRuns: SpaceRuns;
+  /** Path of what is remembered of its paths; undefined where none of it is to be trusted. */
+  readonly facts: string | undefined;
+}
+
+/** Where the container's files come from. */
+export type FilesOrigin =
+  | {
+      readonly kind: 'directory';
+      readonly root: string;
+      /** Directory of the tree that they go to. */
+      readonly prefix: string;
+      /** Paths below the root, each byte a character: those left out, and those always read. */
+      readonly hostFiles: readonly string[];
+      readonly mappedFiles: readonly string[] | undefined;
+    }
+  | { readonly kind: 'nodes'; readonly nodes: readonly SourceNode[] };
+
+/** Finds out how the container's files are stored. */
+export interface PlanFilesRequest {
+  readonly from: FilesOrigin;
+  readonly base: StoredTreeRequest | undefined;
+  /** Where another thread helps to look at files; undefined without one. */
+  readonly lookout: LookoutMemory | undefined;
+  /** When the capture began, in milliseconds since 1970. */
+  readonly startedAtMs: number;
+  /** Whether files may change while they are read. */
+  readonly acceptChanges: boolean;
 }
 
 /** What every task answers. */
@@ -112,6 +162,12 @@ export interface Tasks {
   readonly read: { readonly request: ReadRequest; readonly result: undefined };
   /** Reads an image directory without its pages. */
   readonly openImages: { readonly request: OpenImagesRequest; readonly result: ImageDirectory };
+  /** Walks the container's files and plans how they are stored. */
+  readonly planFiles: { readonly request: PlanFilesRequest; readonly result: PlannedFiles };
+  /** Helps the thread that plans to look at files, until that has ended. */
+  readonly lookOut: { readonly request: LookoutMemory; readonly result: undefined };
+  /** Closes the files of a tree that were written to. */
+  readonly closeTargets: { readonly request: undefined; readonly result: undefined };
   /** Closes the contents that a capture read: fails when one of them has changed. */
   readonly closeSources: { readonly request: undefined; readonly result: undefined };
 }
@@ -120,4 +176,4 @@ export interface Tasks {
 export type TaskKind = keyof Tasks;
 
 /** A kind of task that is done in one go, in a few milliseconds. */
-export type StepKind = Exclude<TaskKind, 'openImages'>;
+export type StepKind = Exclude<TaskKind, 'openImages' | 'planFiles' | 'lookOut'>;

@@ -32,7 +32,7 @@ export interface Crew {
     request: Tasks[Kind]['request'],
   ): Tasks[Kind]['result'];
   /** Does a task on every thread. */
-  runEverywhere(kind: 'closeSources'): Promise<void>;
+  runEverywhere(kind: 'closeSources' | 'closeTargets'): Promise<void>;
   /** Ends the operation on every thread, once its tasks have ended. */
   close(): Promise<void>;
 }

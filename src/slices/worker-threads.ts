@@ -207,7 +207,7 @@ class WorkerCrew implements Crew {
     return (await this.#ask(worker, kind, request)) as Tasks[Kind]['result'];
   }
 
-  async runEverywhere(kind: 'closeSources'): Promise<void> {
+  async runEverywhere(kind: 'closeSources' | 'closeTargets'): Promise<void> {
     const workers = this.#opened?.workers ?? [];
     await Promise.all(workers.map((worker) => this.#ask(worker, kind, undefined)));
     await this.#here.runEverywhere(kind);
