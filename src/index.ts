@@ -2,9 +2,15 @@
 export { StoreError, type ErrorPlace, type StoreErrorCode } from './errors.ts';
 export type { SnapshotKind } from './manifest/manifest.ts';
 export type { ProcessDescription } from './criu/index.ts';
-export type { CaptureSource } from './store/capture-source.ts';
+export type { Compression } from './archives/compression.ts';
+export type { ArchiveLimits } from './archives/limits.ts';
+export type { Skipped, SkippedPart } from './upper/skipped.ts';
+export { HOST_FILES, type CaptureSource } from './store/capture-source.ts';
 export type { Damage, OperationOptions, Progress } from './store/context.ts';
-export type { ImageDescription, SnapshotDescription } from './store/describe.ts';
+export type { FilesDescription, ImageDescription, SnapshotDescription } from './store/describe.ts';
+export type { ArchiveTarget, ExportOptions } from './store/export-archive.ts';
+export type { ArchiveInput, ImportOptions } from './store/import-archive.ts';
+export type { HostFile, RestoredFiles, RestoreFilesOptions } from './store/restore-files.ts';
 export type { RestoreOptions, RestoreReport } from './store/restore.ts';
 export { Snapshot, type SnapshotSizes } from './store/snapshot.ts';
 export { SnapshotStore, type OpenOptions, type StoreStatistics } from './store/store.ts';

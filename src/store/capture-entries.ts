@@ -1,11 +1,12 @@
 /**
- * Stores the content of every entry of an image directory and returns the entries of the manifest:
- * names ascending by their bytes, pages in address order.
+ * Stores the content of every entry of an image directory, and of the container's files, and
+ * returns the entries of the manifest: names ascending by their bytes, pages in address order.
  */
 import { DIGEST_BYTES } from '#digest';
 import { PAGE_BYTES, pagesOf } from '../bytes/page.ts';
-import type { ImageDirectory, ImageEntry } from '../images/index.ts';
-import type { ManifestEntry } from '../manifest/manifest.ts';
+import type { ImageEntry } from '../images/index.ts';
+import type { EntryRole, ManifestEntry } from '../manifest/manifest.ts';
+import type { SessionSource } from '../slices/tasks.ts';
 import type { Crew } from '../slices/threads.ts';
 import type { SlicePlace } from './capture-buffers.ts';
 import type { Pacer } from './clock.ts';
@@ -18,6 +19,13 @@ import { SlicePlan } from './slice-plan.ts';
 import type { StoredFile } from './snapshot-pages.ts';
 import type { WarmCapture } from './warm-pages.ts';
 
+/** What becomes an entry of the manifest: of the image directory, or a space of files. */
+export interface CaptureEntry extends Omit<ImageEntry, 'source'> {
+  /** Undefined for the image directory's. */
+  readonly role?: EntryRole | undefined;
+  readonly source: SessionSource | undefined;
+}
+
 /** What entries are stored with. */
 export interface EntryStorage {
   readonly crew: Crew;
@@ -28,24 +36,24 @@ export interface EntryStorage {
   readonly warm: WarmCapture;
   readonly maxDeltaDepth: number;
   /** What each entry is compared with. */
-  readonly matches: ReadonlyMap<ImageEntry, StoredFile>;
+  readonly matches: ReadonlyMap<CaptureEntry, StoredFile>;
   /** Whether recipes are differences to those of the base. */
   readonly differs: boolean;
 }
 
 /** The contents that are read, in the order of their numbers. */
-export function filesOf(images: ImageDirectory): readonly ImageEntry[] {
-  return images.entries.filter((entry) => entry.kind === 'file');
+export function filesOf(entries: readonly CaptureEntry[]): readonly CaptureEntry[] {
+  return entries.filter((entry) => entry.kind === 'file');
 }
 
 /** Stores the content of all entries. */
 export async function captureEntries(
-  images: ImageDirectory,
+  toStore: readonly CaptureEntry[],
   storage: EntryStorage,
   pacer: Pacer,
   options: OperationOptions,
 ): Promise<ManifestEntry[]> {
-  const total = images.entries.reduce((sum, entry) => sum + entry.sizeBytes, 0);
+  const total = toStore.reduce((sum, entry) => sum + entry.sizeBytes, 0);
   let done = 0;
   const { pages, frames, head } = storage;
   const pipeline = new SlicePipeline({ ...storage, pacer }, (slice, planned) => {
@@ -54,9 +62,9 @@ export async function captureEntries(
     if (done < total) options.onProgress?.({ phase: 'pages', done, total });
   });
   const entries: ManifestEntry[] = [];
-  const sources = filesOf(images);
+  const sources = filesOf(toStore);
   try {
-    for (const entry of images.entries) {
+    for (const entry of toStore) {
       if (entry.kind === 'file') {
         await captureFile(entry, sources.indexOf(entry), { storage, pipeline, pacer });
       }
@@ -74,7 +82,7 @@ export async function captureEntries(
 }
 
 async function captureFile(
-  entry: ImageEntry,
+  entry: CaptureEntry,
   source: number,
   to: {
     readonly storage: EntryStorage;
@@ -100,8 +108,8 @@ async function captureFile(
 }
 
 /** Called when all pages of the entry have been kept. */
-function describeEntry(entry: ImageEntry, storage: EntryStorage): ManifestEntry {
-  const { name, mode, sizeBytes, space } = entry;
+function describeEntry(entry: CaptureEntry, storage: EntryStorage): ManifestEntry {
+  const { name, mode, sizeBytes, space, role } = entry;
   if (entry.kind !== 'file') return { name, mode, content: undefined };
   const { leaves, recipe } = storage.pages.endFile();
   const addresses = space && {
@@ -110,6 +118,7 @@ function describeEntry(entry: ImageEntry, storage: EntryStorage): ManifestEntry 
     runLength: space.runLength,
   };
   const base = storage.differs ? storage.matches.get(entry)?.entry : undefined;
-  const content = { sizeBytes, leaves, recipe, addresses };
-  return { name, mode, content: base === undefined ? content : { ...content, baseEntry: base } };
+  const whole = { sizeBytes, leaves, recipe, addresses };
+  const content = base === undefined ? whole : { ...whole, baseEntry: base };
+  return role === undefined ? { name, mode, content } : { name, mode, content, role };
 }

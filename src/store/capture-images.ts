@@ -143,8 +143,8 @@ function describeParent(context: StoreContext, snapshot: StoredSnapshot): Parent
   const reader = new StoredFileReader(context);
   try {
     const spaces = new Map<string, ParentSpace>();
-    for (const { content } of files) {
-      if (content.addresses === undefined) continue;
+    for (const { content, role } of files) {
+      if (content.addresses === undefined || role !== undefined) continue;
       const { name, runStart, runLength } = content.addresses;
       const pagemap = pagemaps.get(`${name}.img`);
       const space =

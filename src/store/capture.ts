@@ -1,52 +1,36 @@
 /**
- * Capture: an image directory becomes a snapshot. The order of the steps is the promise: the
- * timeline's lock, validation of everything before a page is read, pages in address order, the
- * manifest, publication. A failure at any step leaves the store as it was.
+ * Capture: an image directory, and perhaps the container's files, become a snapshot. The order of
+ * the steps is the promise: the timeline's lock, validation of everything before a page is read,
+ * then the capture itself, again where damage or a changing file was met on the way.
  */
-import { sha256 } from '#digest';
-import { idFromText, idToText } from '../bytes/id.ts';
-import { pagesOf } from '../bytes/page.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
-import { StoreError } from '../errors.ts';
-import { confirmUnchanged, type ImageDirectory } from '../images/index.ts';
-import {
-  encodeManifest,
-  MAX_RECIPE_DEPTH,
-  MAX_TEXT_BYTES,
-  type Manifest,
-  type RecipeBase,
-} from '../manifest/manifest.ts';
-import { snapshotDigest } from '../manifest/snapshot-digest.ts';
-import type { Crew } from '../slices/threads.ts';
-import type { CaptureBuffers } from './capture-buffers.ts';
-import type { CaptureBase } from './capture-base.ts';
-import { captureEntries, filesOf, type EntryStorage } from './capture-entries.ts';
+import { isDamage, StoreError } from '../errors.ts';
+import type { ImageDirectory } from '../images/index.ts';
+import { MAX_TEXT_BYTES } from '../manifest/manifest.ts';
+import type { FilesOrigin } from '../slices/tasks.ts';
+import { directoryOrigin, openFiles, type CapturedFiles } from './capture-files.ts';
 import { openSource } from './capture-images.ts';
+import { captureOnce, type CaptureSubject } from './capture-once.ts';
 import { checkSource, type CaptureSource } from './capture-source.ts';
-import { newIdentity, newSnapshotId, Pacer } from './clock.ts';
+import { now, Pacer } from './clock.ts';
 import { writableStaging, type OperationOptions, type StoreContext } from './context.ts';
-import { withCrew } from './crew.ts';
-import { FrameQueue } from './frame-queue.ts';
-import { StagedHead } from './heads.ts';
-import { mergeIndex } from './index-merge.ts';
 import { refreshIndex } from './index-refresh.ts';
 import { loadLostFrames } from './lost-frames.ts';
-import { matchFiles } from './match-files.ts';
-import { PageStore } from './page-store.ts';
-import { programSource } from './programs.ts';
-import { publish } from './publish.ts';
-import { StagedPack } from './staged-pack.ts';
 import { lockTimeline } from './timeline-lock.ts';
-import type { WarmCapture } from './warm-pages.ts';
 
-/** Captures into a timeline and returns the row of the new snapshot. */
+/**
+ * Captures into a timeline and returns the row of the new snapshot.
+ *
+ * @param archived where the files of an archive are, if it is one that is captured.
+ */
 export async function capture(
   context: StoreContext,
   timeline: string,
   source: CaptureSource,
   options: OperationOptions,
+  archived?: FilesOrigin,
 ): Promise<SnapshotRow> {
-  const { takenAtMs, labels } = checkSource(source);
+  const checked = checkSource(source);
   writableStaging(context);
   const pacer = new Pacer(options.signal);
   const lock = await lockTimeline(context, timeline, options.signal);
@@ -57,234 +41,65 @@ export async function capture(
     checkRunId(images);
     await pacer.pause();
     await refreshIndex(context, pacer);
+    const { takenAtMs, labels } = checked;
     const head = { timeline, takenAtMs, labels, images, parent, base };
-    return await captureWhole(context, head, pacer, options);
+    const origin =
+      source.files === undefined
+        ? archived
+        : directoryOrigin(context, source.files, checked, images);
+    const acceptChanges = source.acceptChanges ?? false;
+    return await captureWhole(context, { ...head, origin, acceptChanges }, pacer, options);
   } finally {
     lock.release();
   }
 }
 
-interface CaptureHead {
-  readonly timeline: string;
-  readonly takenAtMs: number;
-  readonly labels: Manifest['labels'];
-  readonly images: ImageDirectory;
-  readonly parent: SnapshotRow | undefined;
-  readonly base: CaptureBase | undefined;
-}
-
-/** Damage that is found on the way begins the capture again, so often at most. */
+/** Damage that is found on the way, or a file that changes, begins the capture again: at most. */
 const MAX_ATTEMPTS = 4;
 
 /** Captures so that nothing stands on what is known to be lost in the end. */
 async function captureWhole(
   context: StoreContext,
-  head: CaptureHead,
+  subject: CaptureSubject,
   pacer: Pacer,
   options: OperationOptions,
 ): Promise<SnapshotRow> {
+  const { base } = subject;
+  let isTrusting = base?.hasChanged !== true;
   for (let attempt = 1; ; attempt++) {
     const isLast = attempt === MAX_ATTEMPTS;
-    const row = await captureImages(context, head, isLast, pacer, options);
-    if (row !== undefined) return row;
-  }
-}
-
-/** @returns undefined when damage was found, which pages seen before may stand on. */
-async function captureImages(
-  context: StoreContext,
-  head: CaptureHead,
-  isLast: boolean,
-  pacer: Pacer,
-  options: OperationOptions,
-): Promise<SnapshotRow | undefined> {
-  const snapshotId = newSnapshotId();
-  const buffers = context.buffers.take();
-  buffers.recent.begin(pagesIn(head.images));
-  const warm = beginWarm(context, head.base);
-  const staged = new StagedPack(context);
-  const digests = new StagedHead(context, snapshotId);
-  const { lostFrames } = context.packs;
-  const found = lostFrames.found;
-  try {
-    const to = { staged, digests, buffers, warm, pacer, options };
-    const stored = await storePages(context, head, to);
-    await pacer.pause();
-    if (lostFrames.found > found && !isLast) {
-      staged.discard();
-      digests.discard();
-      return undefined;
+    // Files that are not read are never found to be lost.
+    isTrusting &&= context.packs.lostFrames.isEmpty;
+    try {
+      const files = await attemptFiles(context, subject, { isTrusting, isLast });
+      const entries = [...subject.images.entries, ...(files?.entries ?? [])];
+      const head = { ...subject, files, entries };
+      const row = await captureOnce(context, head, isLast, pacer, options);
+      if (row !== undefined) return row;
+    } catch (error) {
+      const canTryAgain = hasFileChanged(error, subject.origin) || (isTrusting && isDamage(error));
+      if (isLast || subject.origin === undefined || !canTryAgain) throw error;
+      isTrusting &&= !isDamage(error);
     }
-    const manifest = makeManifest(context, head, snapshotId, stored);
-    const manifestBytes = encodeManifest(manifest);
-    const manifestDigest = sha256(manifestBytes);
-    const toWrite = { ...manifest, digest: manifestDigest, bytes: manifestBytes };
-    for (const _ of staged.writer.addManifestParts(toWrite)) await pacer.pause();
-    const pack = staged.seal();
     await pacer.pause();
-    const { frameBytes } = staged.writer;
-    const segment = { identity: stored.identity, pages: stored.newPages, frameBytes };
-    const snapshot = rowOf(manifest, manifestDigest, pack.sizeBytes);
-    const toPublish = { path: staged.path, pack, segment, snapshot };
-    const row = await publish(context, toPublish, options.signal);
-    digests.publish(head.timeline, row.id);
-    warm.end(row.id);
-    context.background.start(() => mergeIndex(context, new Pacer(undefined)));
-    return row;
-  } catch (error) {
-    staged.discard();
-    digests.discard();
-    throw error;
-  } finally {
-    warm.abandon();
-    context.buffers.give(buffers);
   }
 }
 
-function pagesIn({ entries }: ImageDirectory): number {
-  return entries.reduce((sum, { sizeBytes }) => sum + pagesOf(sizeBytes), 0);
-}
-
-/** Where damage is known, every base is read, so that nothing new stands on what is lost. */
-function beginWarm({ warm, packs }: StoreContext, base: CaptureBase | undefined): WarmCapture {
-  const isBelieved = packs.lostFrames.isEmpty && base?.hasChanged === false;
-  return warm.begin(isBelieved ? base.snapshot.row.id : undefined);
-}
-
-/** What storing the pages came to. */
-interface StoredPages {
-  readonly identity: Uint8Array;
-  readonly newPages: number;
-  readonly segments: readonly Uint8Array[];
-  readonly entries: Manifest['entries'];
-  /** What the recipes differ from. */
-  readonly base: RecipeBase | undefined;
-}
-
-interface StorePagesTo {
-  readonly staged: StagedPack;
-  readonly digests: StagedHead;
-  readonly buffers: CaptureBuffers;
-  readonly warm: WarmCapture;
-  readonly pacer: Pacer;
-  readonly options: OperationOptions;
-}
-
-async function storePages(
+async function attemptFiles(
   context: StoreContext,
-  head: CaptureHead,
-  { staged, digests, buffers, warm, pacer, options }: StorePagesTo,
-): Promise<StoredPages> {
-  const { images } = head;
-  const sources = filesOf(images).flatMap((entry) => entry.source ?? []);
-  const fresh = head.base?.hasChanged;
-  const cells = context.warm.memory;
-  const needs = { sources, cells, head: head.base?.head, refuseLost: true, fresh };
-  return await withCrew(context, needs, async (crew) => {
-    const identity = newIdentity();
-    staged.writer.beginSegment(identity);
-    const base = recipeBase(head.base);
-    const from = { crew, staged, digests, identity, head, base, buffers, warm, pacer };
-    const storage = makeStorage(context, from);
-    const entries = await captureEntries(images, storage, pacer, options);
-    await crew.runEverywhere('closeSources');
-    confirmUnchanged(images, context.files);
-    staged.writer.endSegment();
-    const { newPages, segments } = storage.pages;
-    return { identity, newPages, segments, entries, base };
-  });
+  { origin, base, acceptChanges }: CaptureSubject,
+  { isTrusting, isLast }: { readonly isTrusting: boolean; readonly isLast: boolean },
+): Promise<CapturedFiles | undefined> {
+  if (origin === undefined) return undefined;
+  const accepts = acceptChanges && isLast;
+  const request = { origin, base, startedAtMs: now(), acceptChanges: accepts, isTrusting };
+  return await openFiles(context, request);
 }
 
-function makeStorage(
-  context: StoreContext,
-  from: {
-    readonly crew: Crew;
-    readonly staged: StagedPack;
-    readonly digests: StagedHead;
-    readonly identity: Uint8Array;
-    readonly head: CaptureHead;
-    readonly base: RecipeBase | undefined;
-    readonly buffers: CaptureBuffers;
-    readonly warm: WarmCapture;
-    readonly pacer: Pacer;
-  },
-): EntryStorage {
-  const { crew, staged, digests, identity, head, base, buffers, warm, pacer } = from;
-  const { writer } = staged;
-  const { places, recent } = buffers;
-  const { compressionLevel, maxDeltaDepth } = context.settings;
-  const level = compressionLevel;
-  const frames = new FrameQueue(crew, { writer, level, buffers: buffers.frames });
-  const differs = base !== undefined;
-  const pages = new PageStore(context, { writer, frames, identity, differs, recent, warm, pacer });
-  const { images } = head;
-  const snapshot = head.base?.snapshot;
-  const programs = programSource(context, images, snapshot);
-  const matches = matchFiles(images, snapshot, programs);
-  return { crew, pages, frames, places, head: digests, warm, maxDeltaDepth, matches, differs };
-}
-
-/** Recipes are differences, until so many manifests would have to be read that a whole one pays. */
-function recipeBase(base: CaptureBase | undefined): RecipeBase | undefined {
-  if (base === undefined) return undefined;
-  const { manifest } = base.snapshot;
-  const depth = (manifest.base?.depth ?? 0) + 1;
-  return depth > MAX_RECIPE_DEPTH ? undefined : { id: manifest.snapshotId, depth };
-}
-
-function makeManifest(
-  context: StoreContext,
-  head: CaptureHead,
-  snapshotId: Uint8Array,
-  stored: StoredPages,
-): Manifest {
-  const { images, parent } = head;
-  const last = context.catalog.snapshots.last(head.timeline);
-  return {
-    snapshotId,
-    revision: 0,
-    kind: images.kind,
-    timeline: head.timeline,
-    sequence: (last?.sequence ?? 0) + 1,
-    takenAtMs: head.takenAtMs,
-    labels: head.labels,
-    parent: parent && { id: idFromText(parent.id) as Uint8Array, digest: parent.digest },
-    criuRunId: images.criuRunId,
-    dumpUptimeUs: images.dumpUptimeUs,
-    dumpPageBytes: images.pageBytes,
-    directoryMode: images.mode,
-    base: stored.base,
-    segments: stored.segments,
-    newPages: stored.newPages,
-    entries: stored.entries,
-  };
-}
-
-function rowOf(
-  manifest: Manifest,
-  manifestDigest: Uint8Array,
-  storedBytes: number,
-): Omit<SnapshotRow, 'number' | 'packName' | 'removed'> {
-  const sizes = manifest.entries.map((entry) => entry.content?.sizeBytes ?? 0);
-  return {
-    id: idToText(manifest.snapshotId),
-    timelineName: manifest.timeline,
-    sequence: manifest.sequence,
-    kind: manifest.kind,
-    takenAtMs: manifest.takenAtMs,
-    digest: snapshotDigest(manifest),
-    parentId: manifest.parent && idToText(manifest.parent.id),
-    parentDigest: manifest.parent?.digest,
-    criuRunId: manifest.criuRunId,
-    labels: manifest.labels,
-    logicalBytes: sizes.reduce((sum, size) => sum + size, 0),
-    logicalPages: sizes.reduce((sum, size) => sum + pagesOf(size), 0),
-    newPages: manifest.newPages,
-    storedBytes,
-    manifestDigest,
-    revision: manifest.revision,
-    baseId: manifest.base && idToText(manifest.base.id),
-  };
+/** Whether an error is about one of the container's files. */
+function hasFileChanged(error: unknown, origin: FilesOrigin | undefined): boolean {
+  if (!(error instanceof StoreError) || error.code !== 'INCOMPLETE') return false;
+  return origin?.kind === 'directory' && error.file?.startsWith(origin.root) === true;
 }
 
 /** CRIU's are 36 characters. */

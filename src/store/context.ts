@@ -56,7 +56,7 @@ export function writableStaging(context: StoreContext): StagingArea {
 /** What long operations report while they run. */
 export interface Progress {
   /** What is being done. */
-  readonly phase: 'pages' | 'files' | 'packs' | 'snapshots';
+  readonly phase: 'pages' | 'files' | 'packs' | 'snapshots' | 'archive';
   /** How much of it is done, in bytes (packs and snapshots: their number). */
   readonly done: number;
   /** How much there is to do. */

@@ -1,5 +1,5 @@
 /** Gets threads ready for an operation of a store: what they must know, and what they report. */
-import type { ContentSource } from '../images/index.ts';
+import type { SessionSource } from '../slices/tasks.ts';
 import type { Crew } from '../slices/threads.ts';
 import { NO_CELLS } from '../slices/page-cells.ts';
 import type { StoreContext } from './context.ts';
@@ -7,7 +7,7 @@ import type { StoreContext } from './context.ts';
 /** What an operation wants of its threads. */
 export interface CrewNeeds {
   /** The contents that a capture reads. */
-  readonly sources?: readonly ContentSource[] | undefined;
+  readonly sources?: readonly SessionSource[] | undefined;
   /** Memory of the cells for pages. */
   readonly cells?: SharedArrayBuffer | undefined;
   /** Path of the base's head. */

@@ -2,9 +2,12 @@
 import { describeProcesses, type ProcessDescription } from '../criu/index.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { StoreError } from '../errors.ts';
+import { StoredTree } from '../tree/tree.ts';
 import type { StoreContext } from './context.ts';
 import { readManifest } from './read-manifest.ts';
-import { findPagesNow } from './snapshot-pages.ts';
+import { FILES_PREFIX } from './capture-files.ts';
+import { nodesBelow } from './restore-files.ts';
+import { findPagesNow, type StoredSnapshot } from './snapshot-pages.ts';
 import { StoredFileReader } from './stored-file-reader.ts';
 
 /** A file of a snapshot's image directory. */
@@ -19,9 +22,24 @@ export interface ImageDescription {
   readonly space: string | undefined;
 }
 
+/** The container's files in a snapshot, counted. */
+export interface FilesDescription {
+  /** Regular files, each name of one that has several. */
+  readonly files: number;
+  readonly directories: number;
+  /** Links, devices, fifos, sockets. */
+  readonly others: number;
+  /** Bytes of the files, holes included. */
+  readonly bytes: number;
+  /** Paths in the container that belong to its host, and were left out. */
+  readonly hostFiles: readonly string[];
+}
+
 /** What is in a snapshot. */
 export interface SnapshotDescription {
   readonly images: readonly ImageDescription[];
+  /** Undefined when the container's files were not captured. */
+  readonly files: FilesDescription | undefined;
   /** The processes, as far as the images describe them. */
   readonly processes: readonly ProcessDescription[];
   /** Bytes of a page of the dump. */
@@ -34,21 +52,52 @@ const MAX_IMAGE_BYTES = 16 * 1024 * 1024;
 /** Reads what a snapshot holds, without its memory. */
 export function describeSnapshot(context: StoreContext, row: SnapshotRow): SnapshotDescription {
   const manifest = readManifest(context, row);
-  const images = manifest.entries.map(({ name, mode, content }): ImageDescription => ({
+  const entries = manifest.entries.filter(({ role }) => role === undefined);
+  const images = entries.map(({ name, mode, content }): ImageDescription => ({
     name: Buffer.from(name).toString(),
     kind: content === undefined ? 'directory' : 'file',
     mode,
     sizeBytes: content?.sizeBytes ?? 0,
     space: content?.addresses?.name,
   }));
-  const processes = readProcesses(context, row);
-  return { images, processes, dumpPageBytes: manifest.dumpPageBytes };
+  const snapshot = findPagesNow(context, row);
+  const reader = new StoredFileReader(context);
+  try {
+    const processes = readProcesses(snapshot, reader);
+    const files = describeFiles(context, snapshot, reader);
+    return { images, files, processes, dumpPageBytes: manifest.dumpPageBytes };
+  } finally {
+    reader.close();
+  }
 }
 
-function readProcesses(context: StoreContext, row: SnapshotRow): readonly ProcessDescription[] {
-  const snapshot = findPagesNow(context, row);
-  const files = new Map(snapshot.files.map((file) => [Buffer.from(file.name).toString(), file]));
-  const reader = new StoredFileReader(context);
+function describeFiles(
+  { layout }: StoreContext,
+  snapshot: StoredSnapshot,
+  reader: StoredFileReader,
+): FilesDescription | undefined {
+  const stored = snapshot.files.find(({ role }) => role === 'tree');
+  if (stored?.content.addresses === undefined) return undefined;
+  const { row } = snapshot;
+  const bytes = reader.read(row.id, stored);
+  const tree = new StoredTree(bytes, stored.content.addresses, layout.packFile(row.packName));
+  const counts = { files: 0, directories: 0, others: 0, bytes: 0 };
+  const hostFiles: string[] = [];
+  for (const { kind, path, sizeBytes } of nodesBelow({ tree }, FILES_PREFIX)) {
+    counts.bytes += sizeBytes;
+    if (kind === 'file' || kind === 'hard') counts.files += 1;
+    else if (kind === 'directory') counts.directories += 1;
+    else if (kind === 'host') hostFiles.push(`/${Buffer.from(path).toString()}`);
+    else counts.others += 1;
+  }
+  return { ...counts, hostFiles };
+}
+
+function readProcesses(
+  { row, files: stored }: StoredSnapshot,
+  reader: StoredFileReader,
+): readonly ProcessDescription[] {
+  const files = new Map(stored.map((file) => [Buffer.from(file.name).toString(), file]));
   try {
     return describeProcesses((image) => {
       const file = files.get(image);
@@ -59,7 +108,5 @@ function readProcesses(context: StoreContext, row: SnapshotRow): readonly Proces
     // Images are stored whatever is in them; one that cannot be decoded describes nothing.
     if (error instanceof StoreError && error.code === 'INVALID_IMAGE') return [];
     throw error;
-  } finally {
-    reader.close();
   }
 }

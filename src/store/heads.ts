@@ -28,7 +28,26 @@ export function findHead(context: StoreContext, timeline: string, id: string): s
 }
 
 function headFile(context: StoreContext, timeline: string, id: string): string {
-  return join(context.layout.cache, `${timelineKey(timeline)}-${id}${SUFFIX}`);
+  return cacheFile(context, timeline, id, SUFFIX);
+}
+
+/** The path of what is kept in cache/ of a snapshot. */
+export function cacheFile(
+  context: StoreContext,
+  timeline: string,
+  id: string,
+  suffix: string,
+): string {
+  return join(context.layout.cache, `${timelineKey(timeline)}-${id}${suffix}`);
+}
+
+/** The names of what is kept of a timeline's snapshots, sorted by age. */
+export function cacheNamesOf(context: StoreContext, timeline: string, suffix: string): string[] {
+  const { files, layout } = context;
+  const names = files.list(layout.cache).map((name) => name.toString());
+  const prefix = `${timelineKey(timeline)}-`;
+  // Ids begin with the time of capture: sorted by name is sorted by age.
+  return names.filter((name) => name.startsWith(prefix) && name.endsWith(suffix)).sort();
 }
 
 function timelineKey(timeline: string): string {
@@ -103,9 +122,7 @@ export class StagedHead {
 function evict(context: StoreContext, timeline: string): void {
   const { files, layout } = context;
   const names = files.list(layout.cache).map((name) => name.toString());
-  // Ids begin with the time of capture: sorted by name is sorted by age.
-  const own = names.filter((name) => name.startsWith(`${timelineKey(timeline)}-`)).sort();
-  const old = own.slice(0, -HEADS_OF_TIMELINE);
+  const old = cacheNamesOf(context, timeline, SUFFIX).slice(0, -HEADS_OF_TIMELINE);
   for (const name of old) removeIfThere(files, join(layout.cache, name));
   evictBeyondLimit(
     files,

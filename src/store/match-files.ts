@@ -7,8 +7,8 @@
  * program that runs in them.
  */
 import { pagesOf } from '../bytes/page.ts';
-import type { ImageDirectory, ImageEntry } from '../images/index.ts';
 import type { AddressMap } from '../manifest/manifest.ts';
+import type { CaptureEntry } from './capture-entries.ts';
 import type { StoredFile, StoredSnapshot } from './snapshot-pages.ts';
 
 /** A space continues another one if they have this part of the smaller one's pages in common. */
@@ -25,15 +25,15 @@ export interface ProgramSource {
 
 /** Finds for each entry the file of the base that it continues. */
 export function matchFiles(
-  images: ImageDirectory,
+  entries: readonly CaptureEntry[],
   base: StoredSnapshot | undefined,
   programs: ProgramSource,
-): ReadonlyMap<ImageEntry, StoredFile> {
-  const matches = new Map<ImageEntry, StoredFile>();
+): ReadonlyMap<CaptureEntry, StoredFile> {
+  const matches = new Map<CaptureEntry, StoredFile>();
   if (base === undefined) return matches;
   const byKey = new Map(base.files.map((file) => [keyOfFile(file), file]));
-  const doubtful: ImageEntry[] = [];
-  for (const entry of images.entries) {
+  const doubtful: CaptureEntry[] = [];
+  for (const entry of entries) {
     if (entry.kind !== 'file') continue;
     const file = byKey.get(keyOfEntry(entry));
     if (file !== undefined && isCertain(entry, file)) {
@@ -41,7 +41,10 @@ export function matchFiles(
       byKey.delete(keyOfEntry(entry));
     } else if (entry.space !== undefined) doubtful.push(entry);
   }
-  if (doubtful.length > 0) matchSpaces(doubtful, [...byKey.values()], matches, programs);
+  if (doubtful.length > 0) {
+    const left = [...byKey.values()].filter(({ role }) => role === undefined);
+    matchSpaces(doubtful, left, matches, programs);
+  }
   return matches;
 }
 
@@ -51,23 +54,24 @@ function keyOfFile({ name, content }: StoredFile): string {
     : `space ${content.addresses.name}`;
 }
 
-function keyOfEntry({ name, space }: ImageEntry): string {
+function keyOfEntry({ name, space }: CaptureEntry): string {
   return space === undefined
     ? `file ${Buffer.from(name).toString('latin1')}`
     : `space ${space.name}`;
 }
 
 /** Pages that are inherited from the parent are those of the space with this very name. */
-function isCertain(entry: ImageEntry, file: StoredFile): boolean {
-  if (entry.space === undefined || (entry.inherited?.start.length ?? 0) > 0) return true;
+function isCertain(entry: CaptureEntry, file: StoredFile): boolean {
+  if (entry.space === undefined || entry.role !== undefined) return true;
+  if ((entry.inherited?.start.length ?? 0) > 0) return true;
   return overlapOf(entry, file) >= MINIMUM_OVERLAP;
 }
 
 /** The best pairs first; of equals, the first ones of both lists. */
 function matchSpaces(
-  entries: readonly ImageEntry[],
+  entries: readonly CaptureEntry[],
   files: readonly StoredFile[],
-  matches: Map<ImageEntry, StoredFile>,
+  matches: Map<CaptureEntry, StoredFile>,
   programs: ProgramSource,
 ): void {
   const pairs = entries.flatMap((entry) =>
@@ -91,7 +95,7 @@ function matchSpaces(
 }
 
 /** Which part of the smaller one of two spaces is in both; 0 for what cannot be compared. */
-function overlapOf(entry: ImageEntry, file: StoredFile): number {
+function overlapOf(entry: CaptureEntry, file: StoredFile): number {
   const { space } = entry;
   const { addresses } = file.content;
   if (space === undefined || addresses === undefined) return 0;

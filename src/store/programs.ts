@@ -10,8 +10,8 @@ import type { Programs, ProgramSource } from './match-files.ts';
 import type { StoredSnapshot } from './snapshot-pages.ts';
 import { StoredFileReader } from './stored-file-reader.ts';
 
-/** Larger images describe no process. */
-const MAX_IMAGE_BYTES = 16 * 1024 * 1024;
+/** Larger images describe no process, and are not read. */
+export const MAX_IMAGE_BYTES: number = 16 * 1024 * 1024;
 
 /** The programs of a directory, and of the snapshot that it may continue. */
 export function programSource(
@@ -39,7 +39,8 @@ function programsOfSnapshot(context: StoreContext, base: StoredSnapshot): Progra
   }
 }
 
-function imageReader({ files }: StoreContext, images: ImageDirectory): ReadImage {
+/** Reads small images of a directory; larger ones are not there for it. */
+export function imageReader({ files }: StoreContext, images: ImageDirectory): ReadImage {
   const entries = new Map(
     images.entries.map((entry) => [Buffer.from(entry.name).toString(), entry]),
   );

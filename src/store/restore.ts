@@ -3,34 +3,45 @@
  * chain becomes a flat directory). Every leaf is checked before its bytes are written; zero pages
  * become holes; nothing appears under the target's name before all of it is there.
  */
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { storageError } from '../errors.ts';
 import type { Files } from '../files/files.ts';
-import { exists } from '../files/transfer.ts';
 import type { ManifestEntry } from '../manifest/manifest.ts';
 import type { Crew } from '../slices/threads.ts';
 import { Pacer } from './clock.ts';
-import type { OperationOptions, StoreContext } from './context.ts';
+import type { OperationOptions, Progress, StoreContext } from './context.ts';
 import { prepareThreads, withCrew } from './crew.ts';
+import { checkOutside } from './outside.ts';
 import { readRequests, runRead } from './read-requests.ts';
+import {
+  checkHostFiles,
+  checkPrivileges,
+  openTree,
+  restoreFiles,
+  type RestoredFiles,
+  type RestoreFilesOptions,
+} from './restore-files.ts';
 import { RestoreTarget } from './restore-target.ts';
 import { findPages, type StoredFile, type StoredSnapshot } from './snapshot-pages.ts';
+import type { SnapshotTree } from './stored-tree.ts';
 import { TaskWindow } from './task-window.ts';
 
 /** What a restore takes. */
-export interface RestoreOptions extends OperationOptions {
+export interface RestoreOptions extends OperationOptions, RestoreFilesOptions {
   /** Whether the files are to survive a power loss when the restore is done; false by default. */
   readonly sync?: boolean | undefined;
 }
 
 /** What a restore did. */
 export interface RestoreReport {
-  /** Bytes of the files, holes included. */
+  /** Bytes of the images, holes included. */
   readonly bytes: number;
   /** Frames that were decoded, and how many different ones each thread needed. */
   readonly framesDecoded: number;
   readonly framesNeeded: number;
+  /** Undefined when the container's files were not asked for. */
+  readonly files: RestoredFiles | undefined;
 }
 
 const INVENTORY = 'inventory.img';
@@ -42,38 +53,102 @@ export async function restore(
   target: string,
   options: RestoreOptions,
 ): Promise<RestoreReport> {
-  if (typeof target !== 'string' || target === '') throw new TypeError('a target is a path');
-  checkOutside(context, target);
+  checkTargets(context, target, options);
   const pacer = new Pacer(options.signal);
   prepareThreads(context, row.logicalBytes);
   const snapshot = await findPages(context, row, pacer);
-  const directory = RestoreTarget.open(context.files, target, options.sync ?? false);
+  const tree = options.files === undefined ? undefined : await openTree(context, snapshot, pacer);
+  const targets = openTargets(context, target, options);
+  const { images: directory } = targets;
   try {
-    const counts = await withCrew(context, {}, async (crew, decoding) => {
-      await restoreEntries(snapshot, { crew, directory, pacer, files: context.files }, options);
-      return decoding;
+    const { counts, files } = await withCrew(context, {}, async (crew, decoding) => {
+      const report = progressOf(snapshot, tree, options);
+      const work = { crew, directory, pacer, files: context.files };
+      await restoreEntries(snapshot, work, report);
+      if (tree === undefined || targets.files === undefined) {
+        return { counts: decoding, files: undefined };
+      }
+      const filesWork = { crew, pacer, target: targets.files, onBytes: report };
+      const restored = await restoreFiles(context, { snapshot, tree }, filesWork, options);
+      return { counts: decoding, files: restored };
     });
+    options.onProgress?.(doneOf(snapshot, tree));
+    // The files first: who finds the images finds a container that can be started.
+    targets.files?.finishTree();
     directory.finish(snapshot.manifest.directoryMode);
-    return { bytes: row.logicalBytes, ...counts };
+    return { bytes: imageBytes(snapshot), ...counts, files };
   } catch (error) {
-    discard(directory);
+    discard(targets);
     throw error;
   }
 }
 
-/** What stands in the store's own directories is taken for the store's own, and may be cleared. */
-function checkOutside({ files, layout }: StoreContext, target: string): void {
-  const parent = dirname(resolve(target));
-  if (!exists(files, parent)) return;
-  const isInside = `${files.realpath(parent)}/`.startsWith(`${layout.directory}/`);
-  if (isInside) throw new TypeError('the target is inside the store');
+/** @throws TypeError, RangeError. */
+function checkTargets(context: StoreContext, target: string, options: RestoreOptions): void {
+  if (typeof target !== 'string' || target === '') throw new TypeError('a target is a path');
+  checkOutside(context, target);
+  checkHostFiles(options);
+  checkPrivileges(options);
+  if (options.files === undefined) return;
+  if (typeof options.files !== 'string' || options.files === '') {
+    throw new TypeError('files is the path of a directory');
+  }
+  checkOutside(context, options.files);
+  const [images, files] = [resolve(target), resolve(options.files)];
+  if (`${images}/`.startsWith(`${files}/`) || `${files}/`.startsWith(`${images}/`)) {
+    throw new RangeError('images and files must go to different directories');
+  }
 }
 
-function discard(directory: RestoreTarget): void {
+/** Where the two parts of a restore go. */
+interface Targets {
+  readonly images: RestoreTarget;
+  readonly files: RestoreTarget | undefined;
+}
+
+function openTargets({ files }: StoreContext, target: string, options: RestoreOptions): Targets {
+  const sync = options.sync ?? false;
+  const images = RestoreTarget.open(files, target, sync);
+  if (options.files === undefined) return { images, files: undefined };
   try {
-    directory.discard();
-  } catch {
-    // The error that stopped the restore is the one to report, not one of cleaning up after it.
+    return { images, files: RestoreTarget.open(files, options.files, sync) };
+  } catch (error) {
+    discard({ images, files: undefined });
+    throw error;
+  }
+}
+
+function imageBytes({ files }: StoredSnapshot): number {
+  const images = files.filter(({ role }) => role === undefined);
+  return images.reduce((sum, { content }) => sum + content.sizeBytes, 0);
+}
+
+function doneOf(snapshot: StoredSnapshot, tree: SnapshotTree | undefined): Progress {
+  const total = imageBytes(snapshot) + (tree?.files.content.sizeBytes ?? 0);
+  return { phase: 'files', done: total, total };
+}
+
+/** Counts bytes and says how many there are, but for the last ones. */
+function progressOf(
+  snapshot: StoredSnapshot,
+  tree: SnapshotTree | undefined,
+  { onProgress }: OperationOptions,
+): (bytes: number) => void {
+  const { total } = doneOf(snapshot, tree);
+  let done = 0;
+  return (bytes) => {
+    done += bytes;
+    if (done < total) onProgress?.({ phase: 'files', done, total });
+  };
+}
+
+function discard({ images, files }: Targets): void {
+  for (const takeAway of [() => images.discard(), () => files?.discardTree()]) {
+    try {
+      takeAway();
+    } catch {
+      // The error that stopped the restore is the one to report, not one of cleaning up after it.
+    }
   }
 }
 
@@ -88,22 +163,16 @@ interface RestoreWork {
 async function restoreEntries(
   snapshot: StoredSnapshot,
   work: RestoreWork,
-  options: OperationOptions,
+  report: (bytes: number) => void,
 ): Promise<void> {
-  const { entries } = snapshot.manifest;
-  const total = entries.reduce((sum, { content }) => sum + (content?.sizeBytes ?? 0), 0);
-  const byName = new Map(snapshot.files.map((file) => [textOf(file.name), file]));
-  let done = 0;
-  const report = (bytes: number) => {
-    done += bytes;
-    if (done < total) options.onProgress?.({ phase: 'files', done, total });
-  };
-  for (const { name, mode } of inventoryLast(entries)) {
+  const images = snapshot.manifest.entries.filter(({ role }) => role === undefined);
+  const files = snapshot.files.filter(({ role }) => role === undefined);
+  const byName = new Map(files.map((file) => [textOf(file.name), file]));
+  for (const { name, mode } of inventoryLast(images)) {
     const file = byName.get(textOf(name));
     if (file === undefined) work.directory.makeDirectory(name, mode);
     else await restoreFile(snapshot.row.id, file, work, report);
   }
-  options.onProgress?.({ phase: 'files', done: total, total });
 }
 
 async function restoreFile(

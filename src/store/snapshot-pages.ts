@@ -10,7 +10,7 @@ import { pagesOf } from '../bytes/page.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { StoreError } from '../errors.ts';
 import { Alignment } from '../manifest/alignment.ts';
-import type { Content, Manifest, RecipeBase } from '../manifest/manifest.ts';
+import type { Content, EntryRole, Manifest, RecipeBase } from '../manifest/manifest.ts';
 import {
   PageRunsBuilder,
   PageRunsCursor,
@@ -29,6 +29,8 @@ export interface StoredFile {
   /** Index of its entry in the manifest. */
   readonly entry: number;
   readonly content: Content;
+  /** Undefined for the image directory's. */
+  readonly role: EntryRole | undefined;
   readonly pageCount: number;
   readonly runs: PageRuns;
   /** Pages of the files before it: where its digests are in the head. */
@@ -89,11 +91,11 @@ function* pagesOfSnapshot(
   const [top] = stack.levels as [Level];
   const files: StoredFile[] = [];
   let headPage = 0;
-  for (const [entry, { name, mode, content }] of top.manifest.entries.entries()) {
+  for (const [entry, { name, mode, content, role }] of top.manifest.entries.entries()) {
     if (content === undefined) continue;
     const pageCount = pagesOf(content.sizeBytes);
     const runs = yield* runsOf(stack, 0, entry);
-    files.push({ name, mode, entry, content, pageCount, runs, headPage });
+    files.push({ name, mode, entry, content, role, pageCount, runs, headPage });
     headPage += pageCount;
   }
   const rows = stack.levels.map((level) => level.row);

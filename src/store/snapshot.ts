@@ -6,12 +6,13 @@ import { StoreError } from '../errors.ts';
 import type { SnapshotKind } from '../manifest/manifest.ts';
 import type { OperationOptions } from './context.ts';
 import { describeSnapshot, type SnapshotDescription } from './describe.ts';
+import type { ArchiveTarget, ExportOptions } from './export-archive.ts';
 import type { Operations } from './operations.ts';
 import { restore, type RestoreOptions, type RestoreReport } from './restore.ts';
 
 /** How big a snapshot is. */
 export interface SnapshotSizes {
-  /** Of the image directory, as it is restored. */
+  /** Of the image directory, as it is restored, and of the container's files, in whole pages. */
   readonly logical: { readonly bytes: number; readonly pages: number };
   /** What the store did not have before. */
   readonly new: { readonly bytes: number; readonly pages: number };
@@ -103,6 +104,21 @@ export class Snapshot {
       } catch (error) {
         throw error instanceof StoreError ? error.inSnapshot(this.id) : error;
       }
+    });
+  }
+
+  /**
+   * Writes the snapshot as an archive of the engine that it came from: member for member, and, not
+   * compressed, byte for byte what was imported. A snapshot of plain directories becomes a tar of
+   * them.
+   *
+   * @param target path of a new file, or a stream, which is ended.
+   * @throws StoreError EXISTS, CORRUPT, STORAGE, ABORTED, CLOSED.
+   */
+  async export(target: ArchiveTarget, options: ExportOptions = {}): Promise<void> {
+    await this.#operations.run(options, async (context) => {
+      const { exportArchive } = await import('./export-archive.ts');
+      await exportArchive(context, this.#row, target, options);
     });
   }
 

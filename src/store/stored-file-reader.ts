@@ -1,9 +1,10 @@
-/** Reads small stored files whole, on the calling thread: images that describe others. */
+/** Reads stored files on the calling thread: images that describe others, trees, archives. */
 import { DIGEST_BYTES } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import { NO_CELLS } from '../slices/page-cells.ts';
-import { readLeaf } from '../slices/read.ts';
+import { LEAF_BYTES, readLeaf } from '../slices/read.ts';
 import { Session, ThreadParts } from '../slices/session.ts';
+import type { ReadRequest } from '../slices/tasks.ts';
 import type { StoreContext } from './context.ts';
 import { readRequests } from './read-requests.ts';
 import type { StoredFile } from './snapshot-pages.ts';
@@ -42,6 +43,20 @@ export class StoredFileReader {
       }
     }
     return bytes;
+  }
+
+  /** The same in steps, for whoever must not hold the thread: a part after each leaf. */
+  *readParts(snapshot: string, file: StoredFile): Generator<Uint8Array> {
+    for (const request of readRequests(snapshot, file, undefined)) {
+      for (let leaf = 0; leaf * LEAF_BYTES < request.bytes; leaf++) {
+        yield readLeaf(this.#session, request, leaf);
+      }
+    }
+  }
+
+  /** One leaf of a file; valid until the next one is read. */
+  readLeafOf(request: ReadRequest, leaf: number): Uint8Array {
+    return readLeaf(this.#session, request, leaf);
   }
 
   /** Closes what is open. */

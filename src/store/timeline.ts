@@ -3,6 +3,7 @@ import { capture } from './capture.ts';
 import type { CaptureSource } from './capture-source.ts';
 import type { OperationOptions } from './context.ts';
 import type { Operations } from './operations.ts';
+import type { ArchiveInput, ImportOptions } from './import-archive.ts';
 import { Snapshot } from './snapshot.ts';
 
 /** What a list takes. */
@@ -34,6 +35,24 @@ export class Timeline {
   async capture(source: CaptureSource, options: OperationOptions = {}): Promise<Snapshot> {
     return await this.#operations.write(options, async (context) => {
       const row = await capture(context, this.name, source, options);
+      return new Snapshot(this.#operations, row);
+    });
+  }
+
+  /**
+   * Stores a checkpoint archive of podman, CRI-O or containerd (tar, gzip or zstd, told by what is
+   * in it), or a checkpoint directory of Docker or runc, as the next snapshot. Labels that the
+   * archive knows are added: those of its container, pod, image and engine.
+   *
+   * @param archive path of a file or directory, or a stream of bytes, read once.
+   * @throws StoreError like `capture`; INVALID_IMAGE names what is wrong with an archive,
+   * UNSUPPORTED_IMAGE the limit that it passes. The store is then as it was.
+   */
+  async import(archive: ArchiveInput, options: ImportOptions = {}): Promise<Snapshot> {
+    return await this.#operations.write(options, async (context) => {
+      // Only here: what takes archives apart is half as much code again as all the rest.
+      const { importArchive } = await import('./import-archive.ts');
+      const row = await importArchive(context, this.name, archive, options);
       return new Snapshot(this.#operations, row);
     });
   }

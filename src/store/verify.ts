@@ -15,6 +15,7 @@ import { FRAME_PAGES } from '../pack/format.ts';
 import type { FrameTable } from '../pack/frame-table.ts';
 import type { PackReader } from '../pack/reader.ts';
 import type { Crew } from '../slices/threads.ts';
+import { checkTree } from './check-tree.ts';
 import { Pacer } from './clock.ts';
 import type { OperationOptions, StoreContext } from './context.ts';
 import { withCrew } from './crew.ts';
@@ -217,4 +218,5 @@ async function verifySnapshot(
     }
   }
   await tasks.end();
+  await collectLater(problems, row.id, () => checkTree(context, found, pacer));
 }
