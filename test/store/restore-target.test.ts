@@ -1,5 +1,7 @@
 /** Where a restore goes: absent, empty, mount points; what it refuses, and what it leaves there. */
 import {
+  chmodSync,
+  chownSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -9,9 +11,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { Files } from '../../src/files/files.ts';
+import { nodeFiles } from '../../src/files/node-files.ts';
 import type { Snapshot } from '../../src/index.ts';
 import { expectFailure } from '../support/failures.ts';
-import { watchedFiles } from '../support/faulty-files.ts';
+import { FaultyFiles, systemError, watchedFiles } from '../support/faulty-files.ts';
 import { makeDump } from '../support/made-dumps.ts';
 import { canMount, mountBind, mountMemory } from '../support/mounts.ts';
 import { openStore } from '../support/stores.ts';
@@ -208,4 +212,86 @@ describe.skipIf(!canMount)('a target that is a mount point', () => {
     await expectFailure(() => snapshot.restore(target), { code: 'EXISTS', file: target });
     expect(readdirSync(target)).toEqual(['other']);
   });
+
+  test('is closed to everybody else until it is filled, and then as it was', async () => {
+    const target = newPath();
+    mountMemory(target, 2000);
+    chmodSync(target, 0o1777);
+    chownSync(target, 65534, 65533);
+    const seen = new Set<string>();
+    const files = watchedFiles((call) => {
+      if (call === 'write' || call === 'rename') seen.add(describeOwner(target));
+    });
+    const store = await openStore(newPath(), { files });
+    const snapshot = await store.timeline('t').capture({ images: makeDump(newPath(), 1) });
+    seen.clear();
+    await snapshot.restore(target, { sync: true });
+    expect([...seen]).toEqual(['0 65533 700']);
+    expect(describeOwner(target)).toBe('65534 65533 1777');
+  });
+
+  test('is as it was after a failure at any call, and empty', async () => {
+    const target = newPath();
+    mountMemory(target, 2000);
+    chmodSync(target, 0o2770);
+    chownSync(target, 65534, 65533);
+    const faulty = new FaultyFiles();
+    const store = await openStore(newPath(), { files: faulty.files });
+    const snapshot = await store.timeline('t').capture({ images: makeDump(newPath(), 1) });
+    const calls = ['chmod', 'open', 'setOwner', 'write', 'rename', 'sync'] as const;
+    let failures = 0;
+    for (let nth = 1, isDone = false; !isDone; nth++) {
+      faulty.arm({ calls, nth, code: 'EIO' });
+      try {
+        await snapshot.restore(target, { sync: true });
+        isDone = faulty.disarm() === undefined;
+      } catch (error) {
+        const failed = faulty.disarm();
+        expect(error, failed).toMatchObject({ name: 'StoreError' });
+        expect(readdirSync(target), failed).toEqual([]);
+        expect(describeOwner(target), failed).toBe('65534 65533 2770');
+        failures += 1;
+      }
+    }
+    expect(failures).toBeGreaterThan(20);
+  });
+
+  test('that somebody put something into just before it was closed is refused', async () => {
+    const target = newPath();
+    mountMemory(target, 2000);
+    chmodSync(target, 0o777);
+    let isArmed = false;
+    const files = watchedFiles((call) => {
+      if (call === 'chmod' && isArmed) symlinkSync('/etc', join(target, 'below'));
+      if (call === 'chmod') isArmed = false;
+    });
+    const store = await openStore(newPath(), { files });
+    const snapshot = await store.timeline('t').capture({ images: makeDump(newPath(), 1) });
+    isArmed = true;
+    await expectFailure(() => snapshot.restore(target), { code: 'EXISTS', file: target });
+    expect(readdirSync(target)).toEqual(['below']);
+    expect(describeOwner(target)).toBe('0 0 777');
+  });
+
+  test('that cannot be made private is refused, and says so', async () => {
+    const target = newPath();
+    mountMemory(target, 2000);
+    chownSync(target, 65534, 65534);
+    const files: Files = {
+      ...nodeFiles,
+      setOwner: () => {
+        throw systemError('EPERM', 'chown');
+      },
+    };
+    const store = await openStore(newPath(), { files });
+    const snapshot = await store.timeline('t').capture({ images: makeDump(newPath(), 1) });
+    const expected = { code: 'STORAGE', file: target, message: /make private.*EPERM/ } as const;
+    await expectFailure(() => snapshot.restore(target), expected);
+    expect(readdirSync(target)).toEqual([]);
+  });
+
+  function describeOwner(path: string): string {
+    const { uid, gid, mode } = statSync(path);
+    return `${uid} ${gid} ${(mode & 0o7777).toString(8)}`;
+  }
 });

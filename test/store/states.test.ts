@@ -50,11 +50,19 @@ const MATRIX: Record<string, Row> = {
     call: ({ timeline }, options) => timeline.capture({ images: images() }, options),
     outcomes: writes,
   },
+  'timeline.import': {
+    call: ({ timeline }, options) => timeline.import(images(), options),
+    outcomes: writes,
+  },
   'timeline.list': { call: ({ timeline }) => timeline.list(), outcomes: reads },
   'timeline.latest': { call: ({ timeline }) => timeline.latest(), outcomes: reads },
   'timeline.at': { call: ({ timeline }) => timeline.at(new Date()), outcomes: reads },
   'snapshot.restore': {
     call: ({ snapshot }, options) => snapshot.restore(newPath(), options),
+    outcomes: readsLong,
+  },
+  'snapshot.export': {
+    call: ({ snapshot }, options) => snapshot.export(newPath(), options),
     outcomes: readsLong,
   },
   'snapshot.describe': { call: ({ snapshot }) => snapshot.describe(), outcomes: reads },

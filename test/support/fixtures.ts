@@ -22,7 +22,7 @@ import { decompress } from 'zstd-napi';
 const fixturesDirectory = fileURLToPath(new URL('../fixtures', import.meta.url));
 const unpackedDirectory = join(fixturesDirectory, 'unpacked');
 
-/** Path of a fixture, such as `zoo-4.2/001`. Treat it as read-only. */
+/** Path of a fixture, such as `zoo-4.2/001` or `shop/shop-1.tar`. Treat it as read-only. */
 export function fixture(name: string): string {
   return join(unpackedDirectory, name);
 }
@@ -38,18 +38,23 @@ export function series(name: string): string | undefined {
   return undefined;
 }
 
-/** Unpacks the archive of small fixtures, unless that has been done. */
+/** Unpacks the archives of fixtures, unless that has been done. */
 export async function unpackFixtures(): Promise<void> {
-  if (existsSync(unpackedDirectory)) return;
-  const partial = `${unpackedDirectory}.${process.pid}`;
+  await unpackOnce('small.tar.zst', unpackedDirectory);
+  await unpackOnce('shop.tar.zst', join(unpackedDirectory, 'shop'));
+}
+
+async function unpackOnce(archive: string, directory: string): Promise<void> {
+  if (existsSync(directory)) return;
+  const partial = `${unpackedDirectory}.${archive}.${process.pid}`;
   mkdirSync(partial, { recursive: true });
-  await unpackArchive(join(fixturesDirectory, 'small.tar.zst'), partial);
+  await unpackArchive(join(fixturesDirectory, archive), partial);
   try {
-    renameSync(partial, unpackedDirectory);
+    renameSync(partial, directory);
   } catch (error) {
     // Another process was faster.
     rmSync(partial, { recursive: true });
-    if (!existsSync(unpackedDirectory)) throw error;
+    if (!existsSync(directory)) throw error;
   }
 }
 
