@@ -6,15 +6,17 @@ import { printable } from './text.ts';
 
 /** What a command found or did, for programs and for people. */
 export interface Result {
-  /** What `--json` prints. */
-  readonly document: object;
+  /** What `--json` prints; undefined where standard output is taken. */
+  readonly document: object | undefined;
   /** What is printed without. */
   readonly lines: readonly string[];
 }
 
 /** Writes a result to standard output, and waits until it is there. */
 export async function printResult(result: Result, asJson: boolean): Promise<void> {
-  const lines = asJson ? [JSON.stringify(result.document)] : result.lines;
+  const { document } = result;
+  if (document === undefined) return;
+  const lines = asJson ? [JSON.stringify(document)] : result.lines;
   const text = lines.map((line) => `${line}\n`).join('');
   const error = await new Promise<Error | null | undefined>((resolve) => {
     process.stdout.write(text, resolve);
@@ -36,6 +38,7 @@ export function tameStreams(): void {
   process.stderr.on('error', () => undefined);
 }
 
-function isClosedPipe(error: Error): boolean {
-  return 'code' in error && error.code === 'EPIPE';
+/** Whether an error says that a reader has seen enough. */
+export function isClosedPipe(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EPIPE';
 }

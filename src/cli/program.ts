@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { captureCommand } from './capture.ts';
+import { exportCommand } from './export.ts';
+import { importCommand } from './import.ts';
 import { listCommand } from './list.ts';
 import { removeCommand } from './remove.ts';
 import { restoreCommand } from './restore.ts';
@@ -36,6 +38,8 @@ export function makeProgram(signal: AbortSignal): Command {
     listCommand(),
     showCommand(),
     restoreCommand(signal),
+    importCommand(signal),
+    exportCommand(signal),
     removeCommand(signal),
     undeleteCommand(signal),
     verifyCommand(signal),

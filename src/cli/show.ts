@@ -1,6 +1,11 @@
 /** `show`: everything that is known about one snapshot, without its memory. */
 import type { Command } from 'commander';
-import type { ImageDescription, Snapshot, SnapshotDescription } from '../index.ts';
+import type {
+  FilesDescription,
+  ImageDescription,
+  Snapshot,
+  SnapshotDescription,
+} from '../index.ts';
 import { formatProcesses } from './process-tree.ts';
 import { count, formatBytes, formatFacts, formatLabels, formatTable, formatTime } from './text.ts';
 import {
@@ -30,7 +35,7 @@ export function showCommand(): Command {
 
 function factsOf(
   snapshot: Snapshot,
-  { dumpPageBytes }: SnapshotDescription,
+  { dumpPageBytes, files }: SnapshotDescription,
 ): [string, readonly string[]][] {
   const { sizes, parentId, criuRunId } = snapshot;
   return [
@@ -43,10 +48,21 @@ function factsOf(
     ['digest', [snapshot.digest]],
     ['CRIU run', criuRunId === undefined ? [] : [criuRunId]],
     ['dump pages', [`${dumpPageBytes} B each`]],
+    ['files', files === undefined ? [] : [filesText(files)]],
+    ["host's files", files?.hostFiles ?? []],
     ['logical', [sizeText(sizes.logical)]],
     ['new', [sizeText(sizes.new)]],
     ['stored', [formatBytes(sizes.stored.bytes)]],
   ];
+}
+
+function filesText({ files, directories, others, bytes }: FilesDescription): string {
+  const counts = [
+    count(files, 'file'),
+    `${directories} ${directories === 1 ? 'directory' : 'directories'}`,
+    count(others, 'other'),
+  ];
+  return `${counts.join(', ')}: ${formatBytes(bytes)}`;
 }
 
 function sizeText({ bytes, pages }: { readonly bytes: number; readonly pages: number }): string {

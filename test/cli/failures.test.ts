@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { fixture } from '../support/fixtures.ts';
 import { storeState } from '../support/store-state.ts';
 import { temporaryPaths } from '../support/temporary.ts';
-import { expectFailure, run, startProgram } from './program.ts';
+import { expectFailure, run, startCommand } from './program.ts';
 import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
@@ -88,7 +88,7 @@ describe('a failure ends with status 1:', () => {
 
   test('standard output on a full disk', async () => {
     const full = openSync('/dev/full', 'w');
-    const { ended } = startProgram('src/cli/main.ts', ['list', '--store', store], full);
+    const { ended } = startCommand(['list', '--store', store], full);
     closeSync(full);
     const message = /^criu-timeline: cannot write to standard output: ENOSPC[^\n]*\n$/;
     const { status, stderr } = await ended;
@@ -98,7 +98,7 @@ describe('a failure ends with status 1:', () => {
 });
 
 test('a reader of standard output that has gone is no failure', async () => {
-  const { child, ended } = startProgram('src/cli/main.ts', ['show', '--store', store, 'zoo']);
+  const { child, ended } = startCommand(['show', '--store', store, 'zoo']);
   child.stdout?.destroy();
   expect(await ended).toMatchObject({ status: 0, stderr: '' });
 });

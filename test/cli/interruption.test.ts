@@ -9,7 +9,7 @@ import { fixture } from '../support/fixtures.ts';
 import { makeImageDirectory } from '../support/image-directories.ts';
 import { storeState } from '../support/store-state.ts';
 import { temporaryPaths } from '../support/temporary.ts';
-import { linesOf, startProgram } from './program.ts';
+import { linesOf, startCommand } from './program.ts';
 import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
@@ -33,7 +33,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
   async (name) => {
     const before = storeState(store);
     const args = ['capture', '--store', store, 'zoo', bigDump, '--json'];
-    const { child, ended } = startProgram('src/cli/main.ts', args);
+    const { child, ended } = startCommand(args);
     await until(child, () => stagedBytes() > 1_000_000);
     child.kill(name);
     // Like npm, which passes on what the terminal has already told everybody.
@@ -57,13 +57,7 @@ test('SIGINT stops a restore, and nothing is left', async () => {
   makeImageDirectory(parent, {});
   const target = join(parent, 'target');
   const before = readdirSync(parent);
-  const { child, ended } = startProgram('src/cli/main.ts', [
-    'restore',
-    '--store',
-    store,
-    'big',
-    target,
-  ]);
+  const { child, ended } = startCommand(['restore', '--store', store, 'big', target]);
   await until(child, () => readdirSync(parent).length > before.length);
   child.kill('SIGINT');
   expect(await ended).toMatchObject({ status: 130, stdout: '' });
@@ -71,7 +65,7 @@ test('SIGINT stops a restore, and nothing is left', async () => {
 });
 
 test('SIGINT stops a verification', async () => {
-  const { child, ended } = startProgram('src/cli/main.ts', ['verify', '--store', store]);
+  const { child, ended } = startCommand(['verify', '--store', store]);
   await until(child, () => readdirSync(join(store, 'staging')).length > 0);
   child.kill('SIGINT');
   expect(await ended).toMatchObject({ status: 130, stdout: '' });

@@ -1,9 +1,13 @@
-/** Runs programs of this repository from their sources, the way a shell does. */
+/**
+ * Runs programs of this repository the way a shell does: the command as it is built, examples from
+ * their sources.
+ */
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import { ensureBuilt } from './built.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 // Not tsx itself, which would leave the worker threads of the program without it.
@@ -22,17 +26,18 @@ export interface Running {
   readonly ended: Promise<Ended>;
 }
 
-/** Starts a program of the repository, such as `examples/demo.ts`; `stdout` may be a descriptor. */
-export function startProgram(
-  program: string,
+/** Starts a program of the repository from its source, such as `examples/demo.ts`. */
+export function startProgram(program: string, args: readonly string[]): Running {
+  return startNode([...FROM_SOURCE, program, ...args], 'pipe', 'ignore');
+}
+
+/** `stdout` and `stdin` may be descriptors. */
+function startNode(
   args: readonly string[],
-  stdout: 'pipe' | number = 'pipe',
+  stdout: 'pipe' | number,
+  stdin: 'ignore' | number,
 ): Running {
-  const stdio = ['ignore', stdout, 'pipe'] as const;
-  const child = spawn(process.execPath, [...FROM_SOURCE, program, ...args], {
-    cwd: ROOT,
-    stdio: [...stdio],
-  });
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: [stdin, stdout, 'pipe'] });
   const status = new Promise<number | null>((resolve) => child.on('close', resolve));
   const outputs = Promise.all([status, allOf(child.stdout), allOf(child.stderr)]);
   const ended = outputs.then(([status, stdout, stderr]) => ({ status, stdout, stderr }));
@@ -44,9 +49,19 @@ async function allOf(stream: Readable | null): Promise<string> {
   return stream === null ? '' : await text(stream).catch(() => '');
 }
 
+/** Starts `criu-timeline` as it is built, which takes a quarter of the time of its sources. */
+export function startCommand(
+  args: readonly string[],
+  stdout: 'pipe' | number = 'pipe',
+  stdin: 'ignore' | number = 'ignore',
+): Running {
+  ensureBuilt();
+  return startNode(['dist/cli/main.js', ...args], stdout, stdin);
+}
+
 /** Runs `criu-timeline`. */
 export async function run(...args: string[]): Promise<Ended> {
-  return await startProgram('src/cli/main.ts', args).ended;
+  return await startCommand(args).ended;
 }
 
 /** Runs `criu-timeline`, which must succeed and print nothing else; returns its lines. */
