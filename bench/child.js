@@ -25,10 +25,12 @@ const store = await SnapshotStore.open(task.store, task.options);
 const openMs = performance.now() - start;
 const operations = [];
 for (const capture of task.captures ?? []) operations.push(await timed(() => captureOne(capture)));
+for (const one of task.imports ?? []) operations.push(await timed(() => importOne(one)));
 for (const restore of task.restores ?? []) {
   operations.push(await timed(() => restoreOne(restore)));
   if (restore.discard) rmSync(restore.target, { recursive: true });
 }
+for (const one of task.exports ?? []) operations.push(await timed(() => exportOne(one)));
 const statistics = task.statistics ? await store.statistics() : undefined;
 const closeStart = performance.now();
 await store.close();
@@ -47,13 +49,22 @@ const report = {
 };
 process.stdout.write(`${JSON.stringify(report)}\n`);
 
-async function captureOne({ timeline, images }) {
-  const { id, sizes } = await store.timeline(timeline).capture({ images });
+async function captureOne({ timeline, images, files }) {
+  const { id, sizes } = await store.timeline(timeline).capture({ images, files });
   return { id, sizes };
 }
 
-async function restoreOne({ snapshot, target }) {
-  return { result: await store.snapshot(snapshot).restore(target) };
+async function importOne({ timeline, archive }) {
+  const { id, sizes } = await store.timeline(timeline).import(archive);
+  return { id, sizes };
+}
+
+async function restoreOne({ snapshot, target, files }) {
+  return { result: await store.snapshot(snapshot).restore(target, { files }) };
+}
+
+async function exportOne({ snapshot, target, compression }) {
+  await store.snapshot(snapshot).export(target, { compression });
 }
 
 async function timed(work) {

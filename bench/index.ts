@@ -18,6 +18,7 @@ const SUITES: Readonly<Record<SuiteName, () => Promise<Suite>>> = {
   long: async () => (await import('./suites/long.ts')).long,
   scale: async () => (await import('./suites/scale.ts')).scale,
   micro: async () => (await import('./suites/micro.ts')).micro,
+  files: async () => (await import('./suites/files.ts')).files,
   seeds: async () => (await import('./suites/seeds.ts')).seeds,
 };
 

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 /** The suites by name. */
-export const SUITE_NAMES = ['peers', 'long', 'scale', 'micro', 'seeds'] as const;
+export const SUITE_NAMES = ['peers', 'long', 'scale', 'micro', 'files', 'seeds'] as const;
 
 /** Name of a suite. */
 export type SuiteName = (typeof SUITE_NAMES)[number];
@@ -28,11 +28,13 @@ suites: peers (default)  this library beside cp, tar, zstd, restic, borg and cas
         long             a hundred dumps of redis in one timeline
         scale            many stored pages, many snapshots, large images
         micro            single functions, nanoseconds each
+        files            the container's files and archives beside tar, zstd, restic, borg
         seeds            the tables of the publications that this library builds on
         all              every one of them
 
 --series DIR   image directories of one process, which sort in the order they were
-               taken (peers; repeatable); without it, made-up ones are used
+               taken (peers), or archives of one container, *.tar, *.tar.zst and
+               *.tar.gz (files); repeatable; without it, made-up ones are used
 --runs N       how often to measure (3)
 --sizes N      how many sizes scale measures, the smallest first (3: all)
 --quick        a tenth of everything, once: shows that it works, decides nothing

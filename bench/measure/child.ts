@@ -1,27 +1,45 @@
 /** Starts `child.js`, the measured process of this library, with a task and reads its report. */
 import { fileURLToPath } from 'node:url';
-import type { OpenOptions, RestoreReport, SnapshotSizes, StoreStatistics } from 'criu-timeline';
+import type {
+  ExportOptions,
+  OpenOptions,
+  RestoreReport,
+  SnapshotSizes,
+  StoreStatistics,
+} from 'criu-timeline';
 import { runShell, type ShellCommand } from '../process/shell.ts';
 
-/** What the child is to do: open the store, capture, restore, close. */
+/** What the child is to do: open the store, capture, import, restore, export, close. */
 export interface ChildTask {
   readonly store: string;
   readonly options?: OpenOptions;
-  readonly captures?: readonly { readonly timeline: string; readonly images: string }[];
+  readonly captures?: readonly {
+    readonly timeline: string;
+    readonly images: string;
+    /** The upper directory, where the container's files are captured as well. */
+    readonly files?: string;
+  }[];
+  readonly imports?: readonly { readonly timeline: string; readonly archive: string }[];
   readonly restores?: readonly {
     readonly snapshot: string;
     readonly target: string;
+    /** Where the container's files go, if they are wanted. */
+    readonly files?: string;
     /** Whether the target is removed afterwards, untimed. */
     readonly discard?: boolean;
   }[];
+  readonly exports?: readonly ({
+    readonly snapshot: string;
+    readonly target: string;
+  } & Pick<ExportOptions, 'compression'>)[];
   /** Whether to ask the store for its statistics at the end. */
   readonly statistics?: boolean;
 }
 
-/** One capture or restore. */
+/** One capture, import, restore or export. */
 export interface ChildOperation {
   readonly milliseconds: number;
-  /** Of a capture. */
+  /** Of a capture or import. */
   readonly sizes?: SnapshotSizes;
   /** Of a restore. */
   readonly result?: RestoreReport;

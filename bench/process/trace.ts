@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { areInstalled, skipLoudly } from './programs.ts';
-import { outputOf, runShell, type ShellCommand } from './shell.ts';
+import { outputOf, runShell, type Ended, type ShellCommand } from './shell.ts';
 
 const DURABILITY_CALLS = 'fsync,fdatasync,sync,syncfs,msync,sync_file_range';
 
@@ -39,7 +39,8 @@ export async function findTracing(): Promise<Tracing> {
   return { peak: await canReadPeaks(), durabilityCalls: await canCountCalls() };
 }
 
-async function canReadPeaks(): Promise<boolean> {
+/** Whether peaks can be found here; says loudly if not. */
+export async function canReadPeaks(): Promise<boolean> {
   if (GETRUSAGE[process.arch] === undefined) {
     skipLoudly(`peak memory of peers: the number of getrusage on ${process.arch} is not known`);
     return false;
@@ -57,10 +58,18 @@ async function canCountCalls(): Promise<boolean> {
 
 /** Peak resident bytes of the largest process of a command. */
 export async function peakOf(command: ShellCommand, scratch: string): Promise<number> {
+  return (await runWithPeak(command, scratch)).peakBytes;
+}
+
+/** Runs a command, and finds its peak on the way: that adds a few milliseconds, Perl's start. */
+export async function runWithPeak(
+  command: ShellCommand,
+  scratch: string,
+): Promise<Ended & { readonly peakBytes: number }> {
   const path = join(scratch, 'peak.txt');
   const number = String(GETRUSAGE[process.arch]);
-  await runShell(command, ['perl', '-e', PEAK_PROGRAM, number, path]);
-  return Number(readFileSync(path, 'latin1')) * 1024;
+  const ended = await runShell(command, ['perl', '-e', PEAK_PROGRAM, number, path]);
+  return { ...ended, peakBytes: Number(readFileSync(path, 'latin1')) * 1024 };
 }
 
 /** Calls that ask the kernel to write to the disk, of a command and all that it starts. */
