@@ -1,6 +1,7 @@
 /**
  * What the library is for, in one minute: three dumps of a running program, each complete, go into
- * a store; any of them comes back as it was. Run it with `npm run demo`.
+ * a store, and three checkpoints of a container that podman exported; any of them comes back as it
+ * was. Run it with `npm run demo`.
  */
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,12 +9,14 @@ import { join } from 'node:path';
 import { type Snapshot, SnapshotStore } from 'criu-timeline';
 import { fixture, unpackFixtures } from '../test/support/fixtures.ts';
 
+const ARCHIVES = ['shop-1', 'shop-2', 'shop-3'].map((name) => fixture(`shop/${name}.tar`));
 const DUMPS = ['001', '002', '003'].map((name) => fixture(`zoo-4.2/${name}`));
 
 await unpackFixtures();
 const directory = await mkdtemp(join(tmpdir(), 'criu-timeline-demo-'));
 try {
   await demonstrate(DUMPS, directory);
+  await demonstrateArchives(ARCHIVES, directory);
 } finally {
   await rm(directory, { recursive: true });
 }
@@ -33,6 +36,27 @@ async function demonstrate(dumps: readonly string[], directory: string): Promise
     console.log(`\nRestoring ${second.timeline}@${second.sequence} (${second.id}) ...`);
     await second.restore(restored);
     await report(dumps[1] ?? '', restored);
+  } finally {
+    await store.close();
+  }
+}
+
+async function demonstrateArchives(archives: readonly string[], directory: string): Promise<void> {
+  const store = await SnapshotStore.open(join(directory, 'shop'), { create: true });
+  try {
+    const timeline = store.timeline('shop');
+    console.log(
+      `\nImporting ${archives.length} checkpoints that podman exported, files and all:\n`,
+    );
+    for (const archive of archives) await timeline.import(archive);
+    printTimeline(timeline.list());
+
+    const again = join(directory, 'again.tar');
+    console.log('\nExporting shop@2 as the archive that it was ...');
+    await store.snapshot('shop@2').export(again, { compression: 'none' });
+    const isSame = (await readFile(again)).equals(await readFile(archives[1] ?? ''));
+    console.log(isSame ? 'It is byte for byte the one that was imported.' : 'It DIFFERS.');
+    if (!isSame) process.exitCode = 1;
   } finally {
     await store.close();
   }
@@ -61,7 +85,7 @@ function printTimeline(snapshots: readonly Snapshot[]): void {
     kilobytes(stored),
   );
   const share = ((100 * stored) / logical).toFixed(1);
-  console.log(`\nStored: ${share} % of the dumps, ${(logical / stored).toFixed(1)} times smaller.`);
+  console.log(`\nStored: ${share} % of that, ${(logical / stored).toFixed(1)} times smaller.`);
 }
 
 function kilobytes(bytes: number): string {
