@@ -25,8 +25,6 @@ export interface CapturedFiles {
   readonly entries: readonly CaptureEntry[];
   /** What the next capture is to be spared by. */
   readonly facts: Uint8Array;
-  /** Whether pages of the base are taken without reading their files. */
-  readonly isTrusting: boolean;
 }
 
 /** How files are captured. */
@@ -86,7 +84,7 @@ export async function openFiles(
   context: StoreContext,
   request: FilesRequest,
 ): Promise<CapturedFiles> {
-  const { origin, acceptChanges, startedAtMs, isTrusting } = request;
+  const { origin, acceptChanges, startedAtMs } = request;
   const base = storedTree(context, request);
   const needs = { fresh: request.base?.hasChanged };
   const planned = await withCrew(context, needs, async (crew) => {
@@ -102,7 +100,7 @@ export async function openFiles(
     const [result] = await Promise.all([ended, crew.run('lookOut', lookout, HELPER)]);
     return result;
   });
-  return { entries: entriesOf(planned), facts: planned.facts, isTrusting };
+  return { entries: entriesOf(planned), facts: planned.facts };
 }
 
 function storedTree(

@@ -13,6 +13,8 @@ import type { StoredFile } from './snapshot-pages.ts';
  * 4 MiB hold the calling thread for some 10 ms when it helps.
  */
 const LEAVES_OF_TASK = 2;
+/** Pages of a task. */
+export const PAGES_OF_TASK: number = LEAVES_OF_TASK * LEAF_PAGES;
 
 /** What goes to one thread, in captures and in restores. */
 const REGION_BYTES = SLICE_PAGES * PAGE_BYTES;
@@ -44,7 +46,7 @@ export function* readRequests(
   for (let offset = 0; offset < sizeBytes; offset += step) {
     const bytes = Math.min(step, sizeBytes - offset);
     const first = (offset / LEAF_BYTES) * LEAF_PAGES;
-    const end = Math.min(file.pageCount, first + LEAVES_OF_TASK * LEAF_PAGES);
+    const end = Math.min(file.pageCount, first + PAGES_OF_TASK);
     const { runs, next } = cutRuns(file, { first, end, run });
     run = next;
     const firstLeaf = (offset / LEAF_BYTES) * DIGEST_BYTES;

@@ -9,7 +9,7 @@ import { RunIndex } from '../tree/runs.ts';
 import { StoredTree, type SpaceRuns } from '../tree/tree.ts';
 import type { Pacer } from './clock.ts';
 import type { StoreContext } from './context.ts';
-import { readRequests } from './read-requests.ts';
+import { PAGES_OF_TASK, readRequests } from './read-requests.ts';
 import type { StoredFile, StoredSnapshot } from './snapshot-pages.ts';
 import { StoredFileReader } from './stored-file-reader.ts';
 
@@ -51,8 +51,6 @@ export async function readTree(
   }
 }
 
-/** Pages that one task of the space `files` reads. */
-const PAGES_OF_REQUEST = 2 * LEAF_PAGES;
 /** Leaves that are kept: neighbouring files are in the same one. */
 const LEAVES_KEPT = 4;
 
@@ -112,8 +110,8 @@ export class StoredContents {
     const known = this.#leaves.get(number);
     if (known !== undefined) return known;
     const first = number * LEAF_PAGES;
-    const request = this.#requests[Math.floor(first / PAGES_OF_REQUEST)] as ReadRequest;
-    const inRequest = (first % PAGES_OF_REQUEST) / LEAF_PAGES;
+    const request = this.#requests[Math.floor(first / PAGES_OF_TASK)] as ReadRequest;
+    const inRequest = (first % PAGES_OF_TASK) / LEAF_PAGES;
     // A copy, which `slice` of a Buffer is not.
     const leaf = Uint8Array.from(this.#reader.readLeafOf(request, inRequest));
     for (const oldest of this.#leaves.keys()) {
