@@ -20,7 +20,12 @@ import {
   type SnapshotRow,
 } from './rows.ts';
 import { MIGRATIONS } from './schema.ts';
-import { SnapshotTable, type SnapshotToAdd } from './snapshot-table.ts';
+import {
+  SnapshotTable,
+  type SnapshotState,
+  type SnapshotToAdd,
+  type TimelineColumns,
+} from './snapshot-table.ts';
 
 /** What one capture adds, in one transaction. */
 export interface CaptureToCommit {
@@ -105,7 +110,8 @@ export class Catalog {
     if (row === undefined) {
       throw new StoreError('CORRUPT', 'the catalog does not say whose it is', { file: this.#file });
     }
-    checkRow(this.#file, 'store', 1, [row.store_id, row.generation], row.checksum);
+    const columns = [row.store_id, row.generation, row.states_changed];
+    checkRow(this.#file, 'store', 1, columns, row.checksum);
     return row;
   }
 
@@ -119,7 +125,8 @@ export class Catalog {
     return this.#database
       .all<TimelineColumns>('SELECT * FROM timelines ORDER BY name')
       .map((row) => {
-        checkRow(this.#file, 'timelines', row.number, [row.number, row.name], row.checksum);
+        const columns = [row.number, row.name, row.last_sequence];
+        checkRow(this.#file, 'timelines', row.number, columns, row.checksum);
         return row.name;
       });
   }
@@ -156,7 +163,8 @@ export class Catalog {
     return await this.#database.write(signal, () => {
       const pack = this.#addPack(capture.pack);
       this.#addSegment(pack, capture.segment);
-      const timeline = this.#timelineNumber(capture.snapshot.timelineName);
+      const { timelineName, sequence } = capture.snapshot;
+      const timeline = this.#timelineNumber(timelineName, sequence);
       return this.snapshots.add(timeline, pack, capture.snapshot);
     });
   }
@@ -176,14 +184,15 @@ export class Catalog {
     this.#database.run('INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)', ...columns, checksum);
   }
 
-  /** The number of a timeline, which this makes if it is new. */
-  #timelineNumber(name: string): number {
-    const sql = 'SELECT number FROM timelines WHERE name = ?';
-    const known = this.#database.get<{ number: number }>(sql, name);
-    if (known !== undefined) return known.number;
-    const number = this.#nextNumber('timelines');
-    const checksum = rowChecksum('timelines', [number, name]);
-    this.#database.run('INSERT INTO timelines VALUES (?, ?, ?)', number, name, checksum);
+  /** The number of a timeline, which this makes if it is new, and which now has `sequence`. */
+  #timelineNumber(name: string, sequence: number): number {
+    const sql = 'SELECT * FROM timelines WHERE name = ?';
+    const known = this.#database.get<TimelineColumns>(sql, name);
+    const number = known?.number ?? this.#nextNumber('timelines');
+    const last = Math.max(known?.last_sequence ?? 0, sequence);
+    const checksum = rowChecksum('timelines', [number, name, last]);
+    const put = 'INSERT OR REPLACE INTO timelines VALUES (?, ?, ?, ?)';
+    this.#database.run(put, number, name, last, checksum);
     return number;
   }
 
@@ -192,9 +201,27 @@ export class Catalog {
     return (this.#database.get<{ next: number }>(sql) as { next: number }).next;
   }
 
-  /** Marks a snapshot as removed, or takes the mark back. */
-  async setRemoved(id: string, removed: boolean, signal?: AbortSignal): Promise<SnapshotRow> {
-    return await this.#database.write(signal, () => this.snapshots.setRemoved(id, removed));
+  /**
+   * Changes what may change of snapshots, all in one transaction: what is marked as removed or
+   * pinned, and notes.
+   *
+   * @throws StoreError NOT_FOUND when one of them is gone; then none is changed.
+   */
+  async setStates(
+    states: readonly (SnapshotState & { readonly id: string })[],
+    signal?: AbortSignal,
+  ): Promise<SnapshotRow[]> {
+    return await this.#database.write(signal, () => {
+      const { store_id: storeId, generation } = this.#storeRow();
+      this.#putStoreRow(storeId, generation, true);
+      return states.map((state) => this.snapshots.setState(state.id, state));
+    });
+  }
+
+  #putStoreRow(storeId: Uint8Array, generation: number, statesChanged: boolean): void {
+    const columns = [storeId, generation, statesChanged ? 1 : 0];
+    const put = 'INSERT OR REPLACE INTO store VALUES (1, ?, ?, ?, ?)';
+    this.#database.run(put, ...columns, rowChecksum('store', columns));
   }
 
   /** Frames that were found damaged, by pack and offset. */
@@ -277,12 +304,7 @@ export class Catalog {
 interface StoreColumns {
   store_id: Uint8Array;
   generation: number;
-  checksum: Uint8Array;
-}
-
-interface TimelineColumns {
-  number: number;
-  name: string;
+  states_changed: number;
   checksum: Uint8Array;
 }
 
@@ -332,7 +354,7 @@ async function migrate(
     for (const migration of MIGRATIONS.slice(version)) database.exec(migration);
     database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
     if (version > 0) return;
-    const checksum = rowChecksum('store', [storeId, 0]);
-    database.run('INSERT INTO store VALUES (1, ?, 0, ?)', storeId, checksum);
+    const checksum = rowChecksum('store', [storeId, 0, 0]);
+    database.run('INSERT INTO store VALUES (1, ?, 0, 0, ?)', storeId, checksum);
   });
 }

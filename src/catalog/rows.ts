@@ -47,7 +47,13 @@ export interface SnapshotRow {
   readonly revision: number;
   /** Id of the snapshot that its recipes differ from. */
   readonly baseId: string | undefined;
+  /** Marked as removed; it may still be undeleted unless it is condemned. */
   readonly removed: boolean;
+  /** A collection has let go of its pages: it is there only for recipes that differ from it. */
+  readonly condemned: boolean;
+  /** Kept by every policy. */
+  readonly pinned: boolean;
+  readonly note: string;
 }
 
 /** A value of a column. */

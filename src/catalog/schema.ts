@@ -12,13 +12,15 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE store (
     id            INTEGER PRIMARY KEY CHECK (id = 1),
     store_id      BLOB    NOT NULL,      -- 16 random bytes, the same as in format.json
-    generation    INTEGER NOT NULL,      -- raised when slots are condemned
+    generation    INTEGER NOT NULL,      -- raised when slots are condemned, and when segments move
+    states_changed INTEGER NOT NULL,     -- 1: pins, notes and removals are not all in a pack yet
     checksum      BLOB    NOT NULL
   ) STRICT;
 
   CREATE TABLE timelines (
     number        INTEGER PRIMARY KEY,
     name          TEXT    NOT NULL UNIQUE,
+    last_sequence INTEGER NOT NULL,      -- the greatest ever given, also to one that is gone
     checksum      BLOB    NOT NULL
   ) STRICT;
 
@@ -60,11 +62,37 @@ export const MIGRATIONS: readonly string[] = [
     manifest_digest BLOB    NOT NULL,
     revision        INTEGER NOT NULL,
     base_id         TEXT,                -- the snapshot that its recipes differ from
-    removed         INTEGER NOT NULL,    -- 1: marked, and gone with the next collection
+    removed         INTEGER NOT NULL,    -- 1: marked; 2: condemned, and only a base of others
+    pinned          INTEGER NOT NULL,    -- 1: no policy removes it
+    note            TEXT    NOT NULL,
     checksum        BLOB    NOT NULL,
     UNIQUE (timeline, sequence)
   ) STRICT;
   CREATE INDEX snapshots_by_time ON snapshots (timeline, taken_at_ms, sequence);
+
+  -- Slots that no snapshot needs. They are still there, and nothing new may refer to them.
+  CREATE TABLE condemned (
+    segment       INTEGER PRIMARY KEY REFERENCES segments (number),
+    slots         BLOB    NOT NULL,      -- a slot set (FORMAT.md, section 7)
+    checksum      BLOB    NOT NULL
+  ) STRICT;
+
+  -- Packs that the catalog has let go of; their files go as soon as no older operation runs.
+  CREATE TABLE retired (
+    pack          TEXT    PRIMARY KEY,   -- name
+    generation    INTEGER NOT NULL,      -- operations that began before it may still read the pack
+    size_bytes    INTEGER NOT NULL
+  ) STRICT;
+
+  -- Snapshots that are gone while a pack still has a manifest of them.
+  CREATE TABLE tombstones (
+    snapshot_id   TEXT    PRIMARY KEY
+  ) STRICT;
+
+  CREATE TABLE verified (
+    pack          TEXT    PRIMARY KEY,   -- name
+    at_ms         INTEGER NOT NULL       -- when every page of it was last found right
+  ) STRICT;
 
   CREATE TABLE lost_frames (
     pack          TEXT    NOT NULL,      -- name of the pack

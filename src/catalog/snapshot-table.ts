@@ -16,10 +16,24 @@ import {
 } from './rows.ts';
 
 /** A snapshot that a capture adds. */
-export type SnapshotToAdd = Omit<SnapshotRow, 'number' | 'packName' | 'removed'>;
+export type SnapshotToAdd = Omit<
+  SnapshotRow,
+  'number' | 'packName' | 'removed' | 'condemned' | 'pinned' | 'note'
+>;
+
+/** What a mark says: nothing, that it is removed, or that it can no longer be undeleted. */
+export const REMOVED = { no: 0, marked: 1, condemned: 2 } as const;
+
+/** What may change of a snapshot. */
+export interface SnapshotState {
+  readonly removed?: boolean;
+  readonly pinned?: boolean;
+  readonly note?: string;
+}
 
 const SELECT = `SELECT snapshots.*, timelines.name AS timeline_name,
-  timelines.checksum AS timeline_checksum, ${PACK_COLUMNS}
+  timelines.last_sequence AS timeline_last_sequence, timelines.checksum AS timeline_checksum,
+  ${PACK_COLUMNS}
   FROM snapshots
   JOIN timelines ON timelines.number = snapshots.timeline
   JOIN packs ON packs.number = snapshots.pack`;
@@ -44,10 +58,23 @@ const COLUMNS = [
   'revision',
   'base_id',
   'removed',
+  'pinned',
+  'note',
 ] as const;
 
-type Columns = Record<(typeof COLUMNS)[number] | 'timeline_name', ColumnValue> &
+type Columns = Record<
+  (typeof COLUMNS)[number] | 'timeline_name' | 'timeline_last_sequence',
+  ColumnValue
+> &
   JoinedPack & { checksum: Uint8Array; timeline_checksum: Uint8Array };
+
+/** A row of the table of timelines. */
+export interface TimelineColumns {
+  readonly number: number;
+  readonly name: string;
+  readonly last_sequence: number;
+  readonly checksum: Uint8Array;
+}
 
 /** Reads and writes rows of snapshots. */
 export class SnapshotTable {
@@ -87,13 +114,17 @@ export class SnapshotTable {
       manifestDigest: row.manifest_digest as Uint8Array,
       revision: row.revision as number,
       baseId: (row.base_id as string | null) ?? undefined,
-      removed: row.removed === 1,
+      removed: row.removed !== REMOVED.no,
+      condemned: row.removed === REMOVED.condemned,
+      pinned: row.pinned === 1,
+      note: row.note as string,
     };
   }
 
   #checkReferences(row: Columns): void {
     const { timeline, timeline_name: name, timeline_checksum: checksum } = row;
-    checkRow(this.#database.file, 'timelines', timeline as number, [timeline, name], checksum);
+    const columns = [timeline, name, row.timeline_last_sequence];
+    checkRow(this.#database.file, 'timelines', timeline as number, columns, checksum);
     checkPack(this.#database.file, row);
   }
 
@@ -132,9 +163,10 @@ export class SnapshotTable {
     return this.#select(where, name, takenAtMs)[0];
   }
 
-  /** The snapshot at a position of a timeline, removed or not. */
+  /** The snapshot at a position of a timeline, removed or not, unless it is condemned. */
   bySequence(name: string, sequence: number): SnapshotRow | undefined {
-    return this.#select('WHERE timelines.name = ? AND sequence = ?', name, sequence)[0];
+    const where = 'WHERE timelines.name = ? AND sequence = ? AND removed < 2';
+    return this.#select(where, name, sequence)[0];
   }
 
   /** The newest snapshot of a timeline that CRIU gave this id. */
@@ -144,16 +176,29 @@ export class SnapshotTable {
     return this.#select(where, name, criuRunId)[0];
   }
 
-  /** Snapshots whose ids start with `prefix` (upper case), removed or not; at most `limit`. */
+  /**
+   * Snapshots whose ids start with `prefix` (upper case), removed or not, unless they are
+   * condemned; at most `limit`.
+   */
   byIdPrefix(prefix: string, limit: number): SnapshotRow[] {
     // '~' is above every character of an id: a range, so that the index on id serves.
-    const where = 'WHERE id >= ? AND id < ? ORDER BY id LIMIT ?';
+    const where = 'WHERE id >= ? AND id < ? AND removed < 2 ORDER BY id LIMIT ?';
     return this.#select(where, prefix, `${prefix}~`, limit);
   }
 
-  /** The last snapshot of a timeline of any kind, removed or not: it fixes the next sequence. */
-  last(name: string): SnapshotRow | undefined {
-    return this.#select('WHERE timelines.name = ? ORDER BY sequence DESC LIMIT 1', name)[0];
+  /** The snapshot with this id, condemned or not: what recipes may differ from. */
+  byId(id: string): SnapshotRow | undefined {
+    return this.#select('WHERE id = ?', id)[0];
+  }
+
+  /** The sequence of the next snapshot of a timeline: one more than any that it ever had. */
+  nextSequence(name: string): number {
+    const sql = 'SELECT * FROM timelines WHERE name = ?';
+    const row = this.#database.get<TimelineColumns>(sql, name);
+    if (row === undefined) return 1;
+    const columns = [row.number, row.name, row.last_sequence];
+    checkRow(this.#database.file, 'timelines', row.number, columns, row.checksum);
+    return row.last_sequence + 1;
   }
 
   /** @internal Adds a row inside the catalog's transaction. */
@@ -179,28 +224,50 @@ export class SnapshotTable {
       snapshot.manifestDigest,
       snapshot.revision,
       snapshot.baseId ?? null,
+      REMOVED.no,
       0,
+      '',
     ];
     const marks = columns.map(() => '?').join(', ');
     const checksum = rowChecksum('snapshots', columns);
     this.#database.run(`INSERT INTO snapshots VALUES (${marks}, ?)`, ...columns, checksum);
-    return this.#get(snapshot.id);
+    return this.get(snapshot.id);
   }
 
-  #get(id: string): SnapshotRow {
-    const [row] = this.#select('WHERE id = ?', id);
-    if (row === undefined) throw new StoreError('NOT_FOUND', 'no such snapshot', { snapshot: id });
-    return row;
+  /** @internal The snapshot with this id. @throws StoreError NOT_FOUND when it is gone. */
+  get(id: string): SnapshotRow {
+    const row = this.byId(id);
+    if (row !== undefined && !row.condemned) return row;
+    throw new StoreError('NOT_FOUND', 'no such snapshot', { snapshot: id });
   }
 
-  /** @internal Sets or clears the mark inside the catalog's transaction. */
-  setRemoved(id: string, removed: boolean): SnapshotRow {
-    this.#get(id);
+  /** @internal Changes what may change of a snapshot inside the catalog's transaction. */
+  setState(id: string, { removed, pinned, note }: SnapshotState): SnapshotRow {
+    const row = this.get(id);
+    this.#update(id, {
+      removed: (removed ?? row.removed) ? REMOVED.marked : REMOVED.no,
+      pinned: (pinned ?? row.pinned) ? 1 : 0,
+      note: note ?? row.note,
+    });
+    return this.get(id);
+  }
+
+  /** @internal Sets columns of a row, and its checksum, inside the catalog's transaction. */
+  #update(id: string, changes: Partial<Record<(typeof COLUMNS)[number], ColumnValue>>): void {
     const read = 'SELECT * FROM snapshots WHERE id = ?';
-    const row = { ...(this.#database.get<Columns>(read, id) as Columns), removed: removed ? 1 : 0 };
-    const columns = COLUMNS.map((name) => row[name]);
-    const update = 'UPDATE snapshots SET removed = ?, checksum = ? WHERE id = ?';
-    this.#database.run(update, row.removed, rowChecksum('snapshots', columns), id);
-    return this.#get(id);
+    const row = { ...(this.#database.get<Columns>(read, id) as Columns), ...changes };
+    const checksum = rowChecksum(
+      'snapshots',
+      COLUMNS.map((name) => row[name]),
+    );
+    const names = Object.keys(changes) as (typeof COLUMNS)[number][];
+    const sets = names.map((name) => `${name} = ?`).join(', ');
+    const values = names.map((name) => row[name]);
+    this.#database.run(
+      `UPDATE snapshots SET ${sets}, checksum = ? WHERE id = ?`,
+      ...values,
+      checksum,
+      id,
+    );
   }
 }

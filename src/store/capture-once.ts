@@ -6,6 +6,7 @@ import { sha256 } from '#digest';
 import { idFromText, idToText } from '../bytes/id.ts';
 import { pagesOf } from '../bytes/page.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
+import type { SnapshotToAdd } from '../catalog/snapshot-table.ts';
 import { confirmUnchanged, type ImageDirectory } from '../images/index.ts';
 import {
   encodeManifest,
@@ -217,13 +218,12 @@ function makeManifest(
   stored: StoredPages,
 ): Manifest {
   const { images, parent } = head;
-  const last = context.catalog.snapshots.last(head.timeline);
   return {
     snapshotId,
     revision: 0,
     kind: images.kind,
     timeline: head.timeline,
-    sequence: (last?.sequence ?? 0) + 1,
+    sequence: context.catalog.snapshots.nextSequence(head.timeline),
     takenAtMs: head.takenAtMs,
     labels: head.labels,
     parent: parent && { id: idFromText(parent.id) as Uint8Array, digest: parent.digest },
@@ -238,11 +238,7 @@ function makeManifest(
   };
 }
 
-function rowOf(
-  manifest: Manifest,
-  manifestDigest: Uint8Array,
-  storedBytes: number,
-): Omit<SnapshotRow, 'number' | 'packName' | 'removed'> {
+function rowOf(manifest: Manifest, manifestDigest: Uint8Array, storedBytes: number): SnapshotToAdd {
   const logical = manifest.entries.filter(({ role }) => role !== 'tree');
   const sizes = logical.map((entry) => entry.content?.sizeBytes ?? 0);
   return {

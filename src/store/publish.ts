@@ -105,7 +105,7 @@ function takeBack(
   snapshotId: string,
 ): void {
   try {
-    if (context.catalog.snapshots.byIdPrefix(snapshotId, 1).length > 0) return;
+    if (context.catalog.snapshots.byId(snapshotId) !== undefined) return;
     context.packs.forget(name);
     for (const path of [context.layout.packFile(name), run]) {
       if (path !== undefined && exists(context.files, path)) context.files.unlink(path);

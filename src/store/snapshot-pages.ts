@@ -155,7 +155,7 @@ function levelOf(context: StoreContext, row: SnapshotRow, manifest: Manifest): L
 
 function baseRow(context: StoreContext, row: SnapshotRow, base: RecipeBase): SnapshotRow {
   const id = idToText(base.id);
-  const [found] = context.catalog.snapshots.byIdPrefix(id, 1);
+  const found = context.catalog.snapshots.byId(id);
   if (found !== undefined) return found;
   const file = context.layout.packFile(row.packName);
   const message = `the snapshot ${id}, from which this one differs, is missing`;

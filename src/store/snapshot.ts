@@ -3,7 +3,8 @@ import { toHex } from '../bytes/hex.ts';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { StoreError } from '../errors.ts';
-import type { SnapshotKind } from '../manifest/manifest.ts';
+import type { SnapshotState } from '../catalog/snapshot-table.ts';
+import { MAX_TEXT_BYTES, type SnapshotKind } from '../manifest/manifest.ts';
 import type { OperationOptions } from './context.ts';
 import { describeSnapshot, type SnapshotDescription } from './describe.ts';
 import type { ArchiveTarget, ExportOptions } from './export-archive.ts';
@@ -86,6 +87,16 @@ export class Snapshot {
     };
   }
 
+  /** Whether it is pinned: no policy removes it. */
+  get isPinned(): boolean {
+    return this.#row.pinned;
+  }
+
+  /** The text that was attached to it; empty when there is none. */
+  get noteText(): string {
+    return this.#row.note;
+  }
+
   /** Whether it is marked as removed. */
   get isRemoved(): boolean {
     return this.#row.removed;
@@ -138,21 +149,46 @@ export class Snapshot {
    * @throws StoreError READ_ONLY, ABORTED, CLOSED.
    */
   async remove(options: OperationOptions = {}): Promise<void> {
-    await this.#setRemoved(true, options);
+    await this.#setState({ removed: true }, options);
   }
 
   /**
-   * Takes the mark back.
+   * Takes the mark back; possible until a collection has let go of its pages.
    *
-   * @throws StoreError READ_ONLY, ABORTED, CLOSED.
+   * @throws StoreError NOT_FOUND, READ_ONLY, ABORTED, CLOSED.
    */
   async undelete(options: OperationOptions = {}): Promise<void> {
-    await this.#setRemoved(false, options);
+    await this.#setState({ removed: false }, options);
   }
 
-  async #setRemoved(removed: boolean, options: OperationOptions): Promise<void> {
+  /**
+   * Pins it: no policy of `prune` removes it, until it is pinned with `false`.
+   *
+   * @throws StoreError NOT_FOUND, READ_ONLY, ABORTED, CLOSED.
+   */
+  async pin(pinned = true, options: OperationOptions = {}): Promise<void> {
+    await this.#setState({ pinned }, options);
+  }
+
+  /**
+   * Attaches a text to it, in place of the one before; an empty one takes that away.
+   *
+   * @param text at most 4096 bytes of UTF-8.
+   * @throws RangeError when it is longer; StoreError NOT_FOUND, READ_ONLY, ABORTED, CLOSED.
+   */
+  async note(text: string, options: OperationOptions = {}): Promise<void> {
+    if (typeof text !== 'string') throw new TypeError('a note is a text');
+    if (Buffer.byteLength(text) > MAX_TEXT_BYTES) {
+      throw new RangeError(`a note has at most ${MAX_TEXT_BYTES} bytes`);
+    }
+    await this.#setState({ note: text }, options);
+  }
+
+  async #setState(state: SnapshotState, options: OperationOptions): Promise<void> {
+    const { id } = this;
     await this.#operations.write(options, async (context) => {
-      this.#row = await context.catalog.setRemoved(this.id, removed, options.signal);
+      const [row] = await context.catalog.setStates([{ id, ...state }], options.signal);
+      this.#row = row as SnapshotRow;
     });
   }
 
@@ -160,7 +196,7 @@ export class Snapshot {
   toJSON(): object {
     const { id, timeline, sequence, kind, digest, parentId, criuRunId, labels, sizes } = this;
     const takenAt = this.takenAt.toISOString();
-    const removed = this.isRemoved;
+    const { isRemoved: removed, isPinned: pinned, noteText: note } = this;
     return {
       id,
       timeline,
@@ -173,6 +209,8 @@ export class Snapshot {
       labels,
       sizes,
       removed,
+      pinned,
+      note,
     };
   }
 }

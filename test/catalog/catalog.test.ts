@@ -123,7 +123,7 @@ describe('damage inside', () => {
     writer.close();
     const bytes = readFileSync(file);
     // Headers of pages: everything after the schema's.
-    for (let page = 7; page < bytes.length / 4096; page++)
+    for (let page = 14; page < bytes.length / 4096; page++)
       bytes.fill(0xff, page * 4096, page * 4096 + 100);
     writeFileSync(file, bytes);
     const catalog = await openCatalog(file);
@@ -138,7 +138,9 @@ describe('commitCapture', () => {
     const catalog = await newCatalog(nextPath());
     const one = captureOf(1);
     const row = await catalog.commitCapture(one);
-    expect(row).toEqual({ ...one.snapshot, number: 1, packName: one.pack.name, removed: false });
+    const state = { removed: false, condemned: false, pinned: false, note: '' };
+    const { name: packName } = one.pack;
+    expect(row).toEqual({ ...one.snapshot, number: 1, packName, ...state });
     await catalog.commitCapture(captureOf(2));
     await catalog.commitCapture(captureOf(3, { timelineName: 'Über', sequence: 1 }));
     expect(catalog.timelineNames()).toEqual(['web', 'Über']);

@@ -30,14 +30,14 @@ function throwDamage(catalog: Catalog, table: string): void {
 
 const columns = Object.keys(TABLES).flatMap((table) => {
   const names: Record<string, string[]> = {
-    store: ['store_id', 'generation', 'checksum'],
-    timelines: ['number', 'name', 'checksum'],
+    store: ['store_id', 'generation', 'states_changed', 'checksum'],
+    timelines: ['number', 'name', 'last_sequence', 'checksum'],
     packs: ['number', 'name', 'size_bytes', 'generation', 'checksum'],
     segments: ['number', 'identity', 'pack', 'local', 'pages', 'frame_bytes', 'checksum'],
     snapshots: [
       'number id timeline sequence kind taken_at_ms digest parent_id parent_digest criu_run_id',
       'labels logical_bytes logical_pages new_pages stored_bytes pack manifest_digest revision',
-      'base_id removed checksum',
+      'base_id removed pinned note checksum',
     ].flatMap((line) => line.split(' ')),
   };
   return (names[table] ?? []).map((column): [string, string] => [table, column]);
@@ -102,7 +102,7 @@ describe('a row', () => {
     const { file, catalog } = await made();
     openRaw(file).prepare('UPDATE snapshots SET pack = 1 WHERE number = 2').run();
     const error = expect.objectContaining({ code: 'CORRUPT', file });
-    await expect(catalog.setRemoved(snapshotId(2), true)).rejects.toThrow(error);
+    await expect(catalog.setStates([{ id: snapshotId(2), removed: true }])).rejects.toThrow(error);
     expect(catalog.check()).toContainEqual(error);
   });
 });

@@ -31,7 +31,7 @@ describe('the table of snapshots', () => {
         const sequence = before + 1;
         const made = captureOf(i + 1, { timelineName, takenAtMs, kind, sequence });
         await catalog.commitCapture(made);
-        if (item.removed) await catalog.setRemoved(made.snapshot.id, true);
+        if (item.removed) await catalog.setStates([{ id: made.snapshot.id, removed: true }]);
         items.push({ ...item, sequence, id: made.snapshot.id });
       }
       const table = catalog.snapshots;
@@ -43,7 +43,7 @@ describe('the table of snapshots', () => {
         expect(table.ofTimeline(name).map(idOf)).toEqual(present.map(({ id }) => id));
         expect(idOf(table.latest(name))).toBe(restorable.at(-1)?.id);
         expect(idOf(table.newest(name))).toBe(present.at(-1)?.id);
-        expect(idOf(table.last(name))).toBe(all.at(-1)?.id);
+        expect(table.nextSequence(name)).toBe(all.length + 1);
         for (let time = -4; time <= 7; time++) {
           const until = restorable.filter(({ takenAtMs }) => takenAtMs <= time);
           const greatest = Math.max(...until.map(({ takenAtMs }) => takenAtMs));
@@ -63,7 +63,7 @@ describe('the table of snapshots', () => {
     const catalog = await newCatalog(nextPath());
     const ids = [...[5, 6, 300, 301].map(snapshotId), '7'.padEnd(26, 'Z')];
     for (const [i, id] of ids.entries()) await catalog.commitCapture(captureOf(i + 1, { id }));
-    await catalog.setRemoved(ids[1]!, true);
+    await catalog.setStates([{ id: ids[1]!, removed: true }]);
     const find = (prefix: string, limit = 9) =>
       catalog.snapshots.byIdPrefix(prefix, limit).map(idOf);
     for (const id of ids) {
@@ -80,13 +80,17 @@ describe('the table of snapshots', () => {
   it('marks a snapshot as removed and takes the mark back', async () => {
     const catalog = await newCatalog(nextPath());
     const row = await catalog.commitCapture(captureOf(1));
-    expect(await catalog.setRemoved(row.id, true)).toEqual({ ...row, removed: true });
-    expect(await catalog.setRemoved(row.id, true)).toEqual({ ...row, removed: true });
+    expect(await catalog.setStates([{ id: row.id, removed: true }])).toEqual([
+      { ...row, removed: true },
+    ]);
+    expect(await catalog.setStates([{ id: row.id, removed: true }])).toEqual([
+      { ...row, removed: true },
+    ]);
     expect(catalog.totals()).toMatchObject({ snapshots: 0, removedSnapshots: 1, logicalBytes: 0 });
-    expect(await catalog.setRemoved(row.id, false)).toEqual(row);
+    expect(await catalog.setStates([{ id: row.id, removed: false }])).toEqual([row]);
     const id = snapshotId(9);
     const error = expect.objectContaining({ code: 'NOT_FOUND', snapshot: id });
-    await expect(catalog.setRemoved(id, true)).rejects.toThrow(error);
+    await expect(catalog.setStates([{ id, removed: true }])).rejects.toThrow(error);
   });
 });
 

@@ -82,8 +82,8 @@ async function useAll(closed: ClosedStore, directory: string): Promise<readonly 
 }
 
 const COLUMNS: Record<string, readonly string[]> = {
-  store: ['store_id', 'generation', 'checksum'],
-  timelines: ['number', 'name', 'checksum'],
+  store: ['store_id', 'generation', 'states_changed', 'checksum'],
+  timelines: ['number', 'name', 'last_sequence', 'checksum'],
   packs: ['number', 'name', 'size_bytes', 'generation', 'checksum'],
   segments: ['number', 'identity', 'pack', 'local', 'pages', 'checksum'],
   snapshots: [
@@ -106,6 +106,8 @@ const COLUMNS: Record<string, readonly string[]> = {
     'manifest_digest',
     'revision',
     'removed',
+    'pinned',
+    'note',
     'checksum',
   ],
 };

@@ -74,6 +74,14 @@ const MATRIX: Record<string, Row> = {
     call: ({ snapshot }, options) => snapshot.undelete(options),
     outcomes: writes,
   },
+  'snapshot.pin': {
+    call: ({ snapshot }, options) => snapshot.pin(true, options),
+    outcomes: writes,
+  },
+  'snapshot.note': {
+    call: ({ snapshot }, options) => snapshot.note('a', options),
+    outcomes: writes,
+  },
   'snapshot.toJSON': { call: ({ snapshot }) => snapshot.toJSON(), outcomes: always },
 };
 
