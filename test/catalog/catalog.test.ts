@@ -123,7 +123,7 @@ describe('damage inside', () => {
     writer.close();
     const bytes = readFileSync(file);
     // Headers of pages: everything after the schema's.
-    for (let page = 14; page < bytes.length / 4096; page++)
+    for (let page = 22; page < bytes.length / 4096; page++)
       bytes.fill(0xff, page * 4096, page * 4096 + 100);
     writeFileSync(file, bytes);
     const catalog = await openCatalog(file);
