@@ -202,7 +202,10 @@ export class SnapshotTable {
   }
 
   /** @internal Adds a row inside the catalog's transaction. */
-  add(number: number, timeline: number, pack: number, snapshot: SnapshotToAdd): SnapshotRow {
+  add(
+    { number, timeline, pack }: { number: number; timeline: number; pack: number },
+    snapshot: SnapshotToAdd,
+  ): SnapshotRow {
     const columns: ColumnValue[] = [
       number,
       snapshot.id,
