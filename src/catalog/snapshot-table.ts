@@ -2,6 +2,7 @@
  * The table of snapshots: adding, finding, marking. Part of the catalog; each row is checked
  * against its checksum whenever it is read. Ids and names are resolved by the store, not here.
  */
+import { sameBytes } from '../bytes/hex.ts';
 import { StoreError } from '../errors.ts';
 import type { CatalogDatabase } from './database.ts';
 import {
@@ -121,11 +122,18 @@ export class SnapshotTable {
     };
   }
 
+  /** Rows of a list mostly refer to the timeline that the one before refers to. */
+  #checkedTimeline: readonly ColumnValue[] = [];
+
   #checkReferences(row: Columns): void {
+    checkPack(this.#database.file, row);
     const { timeline, timeline_name: name, timeline_checksum: checksum } = row;
     const columns = [timeline, name, row.timeline_last_sequence];
+    const checked = this.#checkedTimeline;
+    const isChecked = columns.every((value, i) => value === checked[i]);
+    if (isChecked && sameBytes(checksum, checked[3] as Uint8Array)) return;
     checkRow(this.#database.file, 'timelines', timeline as number, columns, checksum);
-    checkPack(this.#database.file, row);
+    this.#checkedTimeline = [...columns, checksum];
   }
 
   /** Snapshots of a timeline by sequence: the removed ones, or the others. */
