@@ -218,6 +218,21 @@ export class Catalog {
     });
   }
 
+  /**
+   * Marks snapshots as removed, all in one transaction, unless one of them has been pinned, marked
+   * or let go of since the caller looked: then none is.
+   *
+   * @returns whether they are marked now.
+   */
+  async removeUnpinned(ids: readonly string[], signal?: AbortSignal): Promise<boolean> {
+    return await this.#database.write(signal, () => {
+      if (!this.snapshots.removeUnpinned(ids)) return false;
+      const { store_id: storeId, generation } = this.#storeRow();
+      this.#putStoreRow(storeId, generation, true);
+      return true;
+    });
+  }
+
   #putStoreRow(storeId: Uint8Array, generation: number, statesChanged: boolean): void {
     const columns = [storeId, generation, statesChanged ? 1 : 0];
     const put = 'INSERT OR REPLACE INTO store VALUES (1, ?, ?, ?, ?)';

@@ -252,6 +252,23 @@ export class SnapshotTable {
     return this.get(id);
   }
 
+  /**
+   * @internal Marks snapshots as removed inside the catalog's transaction, all or, if one of them
+   * is pinned, marked or gone, none. Returns whether they are marked now.
+   */
+  removeUnpinned(ids: readonly string[]): boolean {
+    const read = 'SELECT * FROM snapshots WHERE id = ?';
+    for (const id of ids) {
+      const row = this.#database.get<Columns>(read, id);
+      if (row === undefined || row.removed !== REMOVED.no || row.pinned !== 0) return false;
+      // An update makes a new checksum, which must not cover up for damage.
+      const columns = COLUMNS.map((name) => row[name]);
+      checkRow(this.#database.file, 'snapshots', id, columns, row.checksum);
+    }
+    for (const id of ids) this.#update(id, { removed: REMOVED.marked });
+    return true;
+  }
+
   /** @internal Sets columns of a row, and its checksum, inside the catalog's transaction. */
   #update(id: string, changes: Partial<Record<(typeof COLUMNS)[number], ColumnValue>>): void {
     const read = 'SELECT * FROM snapshots WHERE id = ?';
