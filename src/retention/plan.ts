@@ -3,7 +3,7 @@
  * Pure, and O(n log n). A plan is stable: with what it keeps, the same policy at the same time
  * keeps all of it.
  */
-import { bucketOf } from './buckets.ts';
+import { bucketName, bucketNumber } from './buckets.ts';
 import { applyBudget, keptBytes } from './budget.ts';
 import {
   candidateOf,
@@ -158,20 +158,21 @@ function keepBuckets(
   const isNumber = typeof toKeep === 'number';
   const afterMs = isNumber ? -Infinity : timeBefore(endMs, toKeep);
   let left = isNumber ? toKeep : Infinity;
-  let last: string | undefined;
+  let last: number | undefined;
   for (const version of versions) {
     const { takenAtMs } = version.snapshot;
     if (left === 0 || takenAtMs <= afterMs) return;
-    const bucket = bucketOf(rule, takenAtMs);
+    const bucket = bucketNumber(rule, takenAtMs);
     if (bucket === last) continue;
     last = bucket;
     left -= 1;
-    keep(version, rule, bucket);
+    keep(version, rule, bucketName(rule, takenAtMs));
   }
   const oldest = versions.at(-1);
   if (!isNumber || left === 0 || oldest === undefined) return;
   // It may be the newest of its bucket, too.
-  if (oldest.reasons.at(-1)?.rule !== rule) keep(oldest, rule, `${last ?? ''} (oldest)`);
+  if (oldest.reasons.at(-1)?.rule === rule) return;
+  keep(oldest, rule, `${bucketName(rule, oldest.snapshot.takenAtMs)} (oldest)`);
 }
 
 /** Applies the rule on groups; `versions` come by sequence. */
