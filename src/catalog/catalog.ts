@@ -173,10 +173,27 @@ export class Catalog {
     signal?: AbortSignal,
   ): Promise<SnapshotRow[]> {
     return await this.#database.write(signal, () => {
-      const store = this.#packs.store();
-      const statesChanged = store.statesChanged + states.length;
-      this.#packs.putStore({ ...store, statesChanged });
+      this.#countStates(states.length);
       return states.map((state) => this.snapshots.setState(state.id, state));
+    });
+  }
+
+  #countStates(changed: number): void {
+    const store = this.#packs.store();
+    this.#packs.putStore({ ...store, statesChanged: store.statesChanged + changed });
+  }
+
+  /**
+   * Marks snapshots as removed, all in one transaction, unless one of them has been pinned, marked
+   * or let go of since the caller looked: then none is.
+   *
+   * @returns whether they are marked now.
+   */
+  async removeUnpinned(ids: readonly string[], signal?: AbortSignal): Promise<boolean> {
+    return await this.#database.write(signal, () => {
+      if (!this.snapshots.removeUnpinned(ids)) return false;
+      this.#countStates(ids.length);
+      return true;
     });
   }
 

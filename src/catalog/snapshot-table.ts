@@ -311,10 +311,29 @@ export class SnapshotTable {
     return ids;
   }
 
+  /**
+   * @internal Marks snapshots as removed inside the catalog's transaction, all or, if one of them
+   * is pinned, marked or gone, none. Returns whether they are marked now.
+   */
+  removeUnpinned(ids: readonly string[]): boolean {
+    const read = 'SELECT * FROM snapshots WHERE id = ?';
+    for (const id of ids) {
+      const row = this.#database.get<Columns>(read, id);
+      if (row === undefined || row.removed !== REMOVED.no || row.pinned !== 0) return false;
+    }
+    for (const id of ids) this.#update(id, { removed: REMOVED.marked });
+    return true;
+  }
+
   /** @internal Sets columns of a row, and its checksum, inside the catalog's transaction. */
   #update(id: string, changes: Partial<Record<(typeof COLUMNS)[number], ColumnValue>>): void {
     const read = 'SELECT * FROM snapshots WHERE id = ?';
-    const row = { ...(this.#database.get<Columns>(read, id) as Columns), ...changes };
+    const before = this.#database.get<Columns>(read, id) as Columns;
+    // A new checksum must not cover up for damage.
+    const file = this.#database.file;
+    const columns = COLUMNS.map((name) => before[name]);
+    checkRow(file, 'snapshots', id, columns, before.checksum);
+    const row = { ...before, ...changes };
     const checksum = rowChecksum(
       'snapshots',
       COLUMNS.map((name) => row[name]),
