@@ -15,4 +15,6 @@ export type { RestoreOptions, RestoreReport } from './store/restore.ts';
 export { Snapshot, type SnapshotSizes } from './store/snapshot.ts';
 export { SnapshotStore, type OpenOptions, type StoreStatistics } from './store/store.ts';
 export { Timeline, type ListOptions } from './store/timeline.ts';
-export type { VerifyLevel, VerifyOptions, VerifyProblem, VerifyReport } from './store/verify.ts';
+export type { DamagedPack, VerifyProblem } from './store/verify-findings.ts';
+export type { VerifyLeftOut, VerifyLevel, VerifyOptions, VerifyReport } from './store/verify.ts';
+export type { LostRange, LostSnapshot, LostSpace } from './store/verify-snapshots.ts';

@@ -8,6 +8,7 @@
 import { sameBytes } from '../bytes/hex.ts';
 import { StoreError } from '../errors.ts';
 import { CatalogDatabase } from './database.ts';
+import { PackRecords } from './pack-records.ts';
 import {
   checkPack,
   checkRow,
@@ -64,11 +65,14 @@ export interface CatalogTotals {
 export class Catalog {
   /** The table of snapshots. */
   readonly snapshots: SnapshotTable;
+  /** What is known of the health of packs. */
+  readonly packRecords: PackRecords;
   readonly #database: CatalogDatabase;
 
   private constructor(database: CatalogDatabase) {
     this.#database = database;
     this.snapshots = new SnapshotTable(database);
+    this.packRecords = new PackRecords(database);
   }
 
   /**
@@ -259,6 +263,25 @@ export class Catalog {
   /** Names of all registered leases. */
   leaseNames(): string[] {
     return this.#database.all<{ name: string }>('SELECT name FROM leases').map(({ name }) => name);
+  }
+
+  /** Copies the catalog as it is at one moment, beside whoever writes, to an empty file. */
+  async copyTo(file: string, signal?: AbortSignal): Promise<void> {
+    await this.#database.copyTo(file, signal);
+  }
+
+  /** In a copy: forgets processes and files that only the original has. */
+  async forgetOriginal(): Promise<void> {
+    await this.#database.write(undefined, () => {
+      this.#database.run('DELETE FROM leases');
+      this.#database.run('DELETE FROM retired');
+    });
+  }
+
+  /** The greatest sequence that each timeline ever gave. */
+  lastSequences(): ReadonlyMap<string, number> {
+    const names = this.timelineNames();
+    return new Map(names.map((name) => [name, this.snapshots.nextSequence(name) - 1]));
   }
 
   /** How much there is. */
