@@ -5,6 +5,8 @@ export type { ProcessDescription } from './criu/index.ts';
 export type { Compression } from './archives/compression.ts';
 export type { ArchiveLimits } from './archives/limits.ts';
 export type { Skipped, SkippedPart } from './upper/skipped.ts';
+export type { BackupReport } from './store/backup.ts';
+export type { DamagedSource } from './store/backup-packs.ts';
 export { HOST_FILES, type CaptureSource } from './store/capture-source.ts';
 export type { Damage, OperationOptions, Progress } from './store/context.ts';
 export type { FilesDescription, ImageDescription, SnapshotDescription } from './store/describe.ts';

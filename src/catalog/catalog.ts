@@ -270,11 +270,12 @@ export class Catalog {
     await this.#database.copyTo(file, signal);
   }
 
-  /** In a copy: forgets processes and files that only the original has. */
+  /** In a copy: forgets the processes of the original, and what is only true of its files. */
   async forgetOriginal(): Promise<void> {
     await this.#database.write(undefined, () => {
       this.#database.run('DELETE FROM leases');
       this.#database.run('DELETE FROM retired');
+      this.#database.run('DELETE FROM verified');
     });
   }
 

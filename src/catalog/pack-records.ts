@@ -4,6 +4,7 @@
  * that is missing costs work, not data.
  */
 import type { CatalogDatabase } from './database.ts';
+import type { PackRow } from './rows.ts';
 
 /** A frame on record as damaged: name of its pack, and where its block starts. */
 export interface LostFrameRow {
@@ -48,5 +49,15 @@ export class PackRecords {
   retired(): string[] {
     const rows = this.#database.all<{ pack: string }>('SELECT pack FROM retired');
     return rows.map(({ pack }) => pack);
+  }
+
+  /** Lets go of packs whose files are still to be unlinked. */
+  async retire(packs: readonly PackRow[], generation: number): Promise<void> {
+    await this.#database.write(undefined, () => {
+      const put = 'INSERT OR REPLACE INTO retired VALUES (?, ?, ?)';
+      for (const { name, sizeBytes } of packs) {
+        this.#database.run(put, name, generation, sizeBytes);
+      }
+    });
   }
 }

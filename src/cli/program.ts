@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { backupCommand } from './backup.ts';
 import { captureCommand } from './capture.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
@@ -43,6 +44,7 @@ export function makeProgram(signal: AbortSignal): Command {
     removeCommand(signal),
     undeleteCommand(signal),
     verifyCommand(signal),
+    backupCommand(signal),
     statsCommand(),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
