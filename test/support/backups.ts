@@ -25,7 +25,7 @@ export async function storeOf(
   seeds: readonly number[],
   files: Files = nodeFiles,
 ): Promise<SnapshotStore> {
-  const store = await openStore(newPath(), { files });
+  const store = await openStore(newPath(), { files, anyFileSystem: true });
   for (const seed of seeds) await store.timeline('t').capture({ images: dump(seed) });
   return store;
 }
