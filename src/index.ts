@@ -12,6 +12,8 @@ export type {
   RetentionPolicy,
   VersionGroups,
 } from './retention/policy.ts';
+export type { BackupReport } from './store/backup.ts';
+export type { DamagedSource } from './store/backup-packs.ts';
 export { HOST_FILES, type CaptureSource } from './store/capture-source.ts';
 export type { CollectOptions, CollectReport } from './store/collect.ts';
 export type { Damage, OperationOptions, Progress } from './store/context.ts';
@@ -24,4 +26,6 @@ export type { RestoreOptions, RestoreReport } from './store/restore.ts';
 export { Snapshot, type SnapshotSizes } from './store/snapshot.ts';
 export { SnapshotStore, type OpenOptions, type StoreStatistics } from './store/store.ts';
 export { Timeline, type ListOptions } from './store/timeline.ts';
-export type { VerifyLevel, VerifyOptions, VerifyProblem, VerifyReport } from './store/verify.ts';
+export type { DamagedPack, VerifyProblem } from './store/verify-findings.ts';
+export type { VerifyLeftOut, VerifyLevel, VerifyOptions, VerifyReport } from './store/verify.ts';
+export type { LostRange, LostSnapshot, LostSpace } from './store/verify-snapshots.ts';

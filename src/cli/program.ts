@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { backupCommand } from './backup.ts';
 import { captureCommand } from './capture.ts';
 import { collectCommand } from './collect.ts';
 import { exportCommand } from './export.ts';
@@ -51,6 +52,7 @@ export function makeProgram(signal: AbortSignal): Command {
     pruneCommand(signal),
     collectCommand(signal),
     verifyCommand(signal),
+    backupCommand(signal),
     statsCommand(),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));

@@ -91,6 +91,33 @@ describe('on a store of two snapshots, the program', () => {
     expect(lines).toEqual([`2 packs and 2 snapshots verified at level ${level}: no problems`]);
   });
 
+  test('verifies within a budget, and says what it has left out', async () => {
+    const [left = '', summary, ...rest] = await on(
+      'verify',
+      '--max-bytes',
+      '1',
+      '--max-seconds',
+      '9',
+    );
+    expect(left).toMatch(/^left out: 1 pack \([\d.]+ [kM]B\), 2 snapshots; .*: (20.*Z|never)$/);
+    expect(summary).toBe('1 pack and 0 snapshots verified at level snapshots: no problems');
+    expect(rest).toEqual([]);
+  });
+
+  test('makes a backup, and brings it up to date', async () => {
+    const target = newPath();
+    const [first, ...rest] = await on('backup', target);
+    expect(first).toMatch(
+      /^2 snapshots in \S+: 2 packs copied \(1\.\d MB\), 0 there already, 0 rem/,
+    );
+    expect(rest).toEqual([]);
+    const [again] = await on('backup', target);
+    expect(again).toBe(
+      `2 snapshots in ${target}: 0 packs copied (0 B), 2 there already, 0 removed`,
+    );
+    expect(await linesOf('list', '--store', target)).toEqual(await on('list'));
+  });
+
   test('counts what the store holds', async () => {
     const text = (await on('stats')).join('\n');
     expect(text).toMatch(
