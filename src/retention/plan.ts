@@ -169,7 +169,7 @@ function keepBuckets(
     keep(version, rule, bucketName(rule, takenAtMs));
   }
   const oldest = versions.at(-1);
-  if (!isNumber || left === 0 || oldest === undefined) return;
+  if (!isNumber || oldest === undefined) return;
   // It may be the newest of its bucket, too.
   if (oldest.reasons.at(-1)?.rule === rule) return;
   keep(oldest, rule, `${bucketName(rule, oldest.snapshot.takenAtMs)} (oldest)`);

@@ -264,6 +264,8 @@ describe('pre-dumps', () => {
     expect(keptOf(snapshots, { keepLast: 9 })).toEqual([1, 2, 3, 4, 5, 6]);
     expect(keptOf(snapshots, { keepLast: 1 })).toEqual([6]);
     expect(keptOf(snapshots, { keepLast: 2, maxBytes: 1 })).toEqual([3, 6]);
+    const ahead = [dump(1, { parentId: 'id 3' }), dump(2), preDump(3)];
+    expect(keptOf(ahead, { keepLast: 2, maxBytes: 1 })).toEqual([2, 3]);
   });
 });
 

@@ -87,6 +87,9 @@ describe('a prune', () => {
   test('that is done again removes nothing more, and writes nothing', async () => {
     const { store } = await makeStore(4);
     const policy = { keepHourly: 2, versionGroups: { size: 2, keep: 1 } };
+    const untouched = storeState(store.directory);
+    await store.timeline('web').prune({ keepLast: 4 });
+    expect(storeState(store.directory)).toEqual(untouched);
     const first = await store.timeline('web').prune(policy, { now: NOW });
     expect(sequencesOf(first.removed)).toEqual([1, 2]);
     const before = storeState(store.directory);

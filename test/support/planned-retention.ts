@@ -1,4 +1,4 @@
-/** Timelines to plan retention for, without a store, and the same rules once more, by brute force. */
+/** Timelines to plan retention for, without a store, and policies for them. */
 import fc from 'fast-check';
 import type { PlannableSnapshot } from '../../src/retention/candidates.ts';
 import { planRetention, type RetentionPlan } from '../../src/retention/plan.ts';
