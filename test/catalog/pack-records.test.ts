@@ -1,4 +1,4 @@
-/** What the catalog remembers of packs, and copies of it: made beside writers, without processes. */
+/** What the catalog remembers of packs; copies of it, beside writers and without processes. */
 import { copyFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Catalog } from '../../src/catalog/catalog.ts';
