@@ -13,7 +13,7 @@ export const MIGRATIONS: readonly string[] = [
     id            INTEGER PRIMARY KEY CHECK (id = 1),
     store_id      BLOB    NOT NULL,      -- 16 random bytes, the same as in format.json
     generation    INTEGER NOT NULL,      -- raised when slots are condemned, and when segments move
-    states_changed INTEGER NOT NULL,     -- 1: pins, notes and removals are not all in a pack yet
+    states_changed INTEGER NOT NULL,     -- changes of pins, notes and marks that no pack tells yet
     checksum      BLOB    NOT NULL
   ) STRICT;
 
@@ -24,8 +24,9 @@ export const MIGRATIONS: readonly string[] = [
     checksum      BLOB    NOT NULL
   ) STRICT;
 
+  -- AUTOINCREMENT: numbers are never given twice, though rows go away.
   CREATE TABLE packs (
-    number        INTEGER PRIMARY KEY,
+    number        INTEGER PRIMARY KEY AUTOINCREMENT,
     name          TEXT    NOT NULL UNIQUE,  -- SHA-256 of its bytes, in hex
     size_bytes    INTEGER NOT NULL,
     generation    INTEGER NOT NULL,      -- of the store when the pack was committed
@@ -33,7 +34,8 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
 
   CREATE TABLE segments (
-    number        INTEGER PRIMARY KEY,   -- the small number; nothing outside the catalog uses it
+    -- The small number; nothing outside the catalog uses it.
+    number        INTEGER PRIMARY KEY AUTOINCREMENT,
     identity      BLOB    NOT NULL UNIQUE,  -- 16 random bytes
     pack          INTEGER NOT NULL REFERENCES packs (number),
     local         INTEGER NOT NULL,      -- its number in that pack's footer
@@ -43,7 +45,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
 
   CREATE TABLE snapshots (
-    number          INTEGER PRIMARY KEY,
+    number          INTEGER PRIMARY KEY AUTOINCREMENT,
     id              TEXT    NOT NULL UNIQUE,
     timeline        INTEGER NOT NULL REFERENCES timelines (number),
     sequence        INTEGER NOT NULL,
@@ -69,6 +71,8 @@ export const MIGRATIONS: readonly string[] = [
     UNIQUE (timeline, sequence)
   ) STRICT;
   CREATE INDEX snapshots_by_time ON snapshots (timeline, taken_at_ms, sequence);
+
+  CREATE INDEX snapshots_by_base ON snapshots (base_id);
 
   -- Slots that no snapshot needs. They are still there, and nothing new may refer to them.
   CREATE TABLE condemned (

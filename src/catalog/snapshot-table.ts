@@ -2,6 +2,7 @@
  * The table of snapshots: adding, finding, marking. Part of the catalog; each row is checked
  * against its checksum whenever it is read. Ids and names are resolved by the store, not here.
  */
+import { sameBytes } from '../bytes/hex.ts';
 import { StoreError } from '../errors.ts';
 import type { CatalogDatabase } from './database.ts';
 import {
@@ -121,11 +122,18 @@ export class SnapshotTable {
     };
   }
 
+  /** Rows of a list mostly refer to the timeline that the one before refers to. */
+  #checkedTimeline: readonly ColumnValue[] = [];
+
   #checkReferences(row: Columns): void {
+    checkPack(this.#database.file, row);
     const { timeline, timeline_name: name, timeline_checksum: checksum } = row;
     const columns = [timeline, name, row.timeline_last_sequence];
+    const checked = this.#checkedTimeline;
+    const isChecked = columns.every((value, i) => value === checked[i]);
+    if (isChecked && sameBytes(checksum, checked[3] as Uint8Array)) return;
     checkRow(this.#database.file, 'timelines', timeline as number, columns, checksum);
-    checkPack(this.#database.file, row);
+    this.#checkedTimeline = [...columns, checksum];
   }
 
   /** Snapshots of a timeline by sequence: the removed ones, or the others. */
@@ -202,10 +210,12 @@ export class SnapshotTable {
   }
 
   /** @internal Adds a row inside the catalog's transaction. */
-  add(timeline: number, pack: number, snapshot: SnapshotToAdd): SnapshotRow {
-    const next = 'SELECT coalesce(max(number), 0) + 1 AS number FROM snapshots';
+  add(
+    { number, timeline, pack }: { number: number; timeline: number; pack: number },
+    snapshot: SnapshotToAdd,
+  ): SnapshotRow {
     const columns: ColumnValue[] = [
-      (this.#database.get<{ number: number }>(next) as { number: number }).number,
+      number,
       snapshot.id,
       timeline,
       snapshot.sequence,
@@ -234,11 +244,12 @@ export class SnapshotTable {
     return this.get(snapshot.id);
   }
 
-  /** @internal The snapshot with this id. @throws StoreError NOT_FOUND when it is gone. */
+  /** The snapshot with this id, unless it is condemned. @throws StoreError NOT_FOUND. */
   get(id: string): SnapshotRow {
     const row = this.byId(id);
     if (row !== undefined && !row.condemned) return row;
-    throw new StoreError('NOT_FOUND', 'no such snapshot', { snapshot: id });
+    const message = 'no such snapshot: it was removed, and a collection took it away';
+    throw new StoreError('NOT_FOUND', message, { snapshot: id });
   }
 
   /** @internal Changes what may change of a snapshot inside the catalog's transaction. */
@@ -252,10 +263,77 @@ export class SnapshotTable {
     return this.get(id);
   }
 
+  /** @internal Whether a snapshot is marked as removed, and not condemned yet. */
+  isMarked(id: string): boolean {
+    const row = this.byId(id);
+    return row !== undefined && row.removed && !row.condemned;
+  }
+
+  /** @internal Says that a snapshot can no longer be undeleted. */
+  condemn(id: string): void {
+    this.#update(id, { removed: REMOVED.condemned });
+  }
+
+  /** @internal Says that a snapshot's manifest has been written once more, into another pack. */
+  replaceManifest(
+    id: string,
+    manifest: {
+      readonly pack: number;
+      readonly digest: Uint8Array;
+      readonly revision: number;
+      readonly baseId: string | undefined;
+    },
+  ): void {
+    this.#update(id, {
+      pack: manifest.pack,
+      manifest_digest: manifest.digest,
+      revision: manifest.revision,
+      base_id: manifest.baseId ?? null,
+    });
+  }
+
+  /** @internal Says that a snapshot's manifest is in another pack. */
+  moveManifest(id: string, pack: number): void {
+    this.#update(id, { pack });
+  }
+
+  /** @internal Takes away what is condemned and no recipe differs from; returns the ids. */
+  takeUnneeded(): string[] {
+    const sql = `WITH RECURSIVE needed (id) AS (
+        SELECT id FROM snapshots WHERE removed < 2
+        UNION
+        SELECT snapshots.base_id FROM snapshots JOIN needed ON needed.id = snapshots.id
+        WHERE snapshots.base_id IS NOT NULL
+      )
+      SELECT id FROM snapshots WHERE removed = 2 AND id NOT IN (SELECT id FROM needed)`;
+    const ids = this.#database.all<{ id: string }>(sql).map(({ id }) => id);
+    for (const id of ids) this.#database.run('DELETE FROM snapshots WHERE id = ?', id);
+    return ids;
+  }
+
+  /**
+   * @internal Marks snapshots as removed inside the catalog's transaction, all or, if one of them
+   * is pinned, marked or gone, none. Returns whether they are marked now.
+   */
+  removeUnpinned(ids: readonly string[]): boolean {
+    const read = 'SELECT * FROM snapshots WHERE id = ?';
+    for (const id of ids) {
+      const row = this.#database.get<Columns>(read, id);
+      if (row === undefined || row.removed !== REMOVED.no || row.pinned !== 0) return false;
+    }
+    for (const id of ids) this.#update(id, { removed: REMOVED.marked });
+    return true;
+  }
+
   /** @internal Sets columns of a row, and its checksum, inside the catalog's transaction. */
   #update(id: string, changes: Partial<Record<(typeof COLUMNS)[number], ColumnValue>>): void {
     const read = 'SELECT * FROM snapshots WHERE id = ?';
-    const row = { ...(this.#database.get<Columns>(read, id) as Columns), ...changes };
+    const before = this.#database.get<Columns>(read, id) as Columns;
+    // A new checksum must not cover up for damage.
+    const file = this.#database.file;
+    const columns = COLUMNS.map((name) => before[name]);
+    checkRow(file, 'snapshots', id, columns, before.checksum);
+    const row = { ...before, ...changes };
     const checksum = rowChecksum(
       'snapshots',
       COLUMNS.map((name) => row[name]),

@@ -33,6 +33,7 @@ import {
 import { decodeDeltaFrame, type DeltaFrame } from './delta-frame.ts';
 import { decodeFrameTable, type FrameTable } from './frame-table.ts';
 import { LostFrames, WHOLE_PACK } from './lost-frames.ts';
+import { decodeStates, type States } from './states.ts';
 
 /** Where a pack's bytes come from. */
 export interface Source {
@@ -156,6 +157,24 @@ export class PackReader {
     }
   }
 
+  /**
+   * The block of the frame at `index` as it is in the pack, its checksum found right, to be copied
+   * into another pack. Valid until the next call.
+   */
+  frameBlock(table: FrameTable, index: number): Uint8Array {
+    const { offset, blockBytes } = table.entryAt(index);
+    try {
+      const block = this.#block({ offset, blockBytes });
+      const { type } = decodeBlock(block, this.file, offset);
+      const expected = table.isDelta(index) ? BLOCK.deltaFrame : BLOCK.frame;
+      if (type !== expected) throw this.corrupt(`block of type ${type}`, offset);
+      return block;
+    } catch (error) {
+      if (isDamage(error)) this.reportLost(table, index);
+      throw error;
+    }
+  }
+
   /** Decodes the frame at `index` into `target` (256 KiB) and returns its pages. */
   readFrame(table: FrameTable, index: number, target: Uint8Array): number {
     const { offset, blockBytes } = table.entryAt(index);
@@ -237,6 +256,15 @@ export class PackReader {
       this.#readBlock(entry, BLOCK.digests);
       yield;
     }
+  }
+
+  /** What the pack says of snapshots beside their manifests; undefined when it says nothing. */
+  readStates(): States | undefined {
+    const places = this.footer.entries.filter((entry) => entry.type === 'states');
+    const [place] = places;
+    if (place === undefined) return undefined;
+    if (places.length > 1) throw this.corrupt('a pack has several states', place.offset);
+    return decodeStates(this.#readBlock(place, BLOCK.states), this.file, place.offset);
   }
 
   /** The whole manifest whose first part the footer lists at `first`. */

@@ -9,6 +9,7 @@ import { linesOf, run } from './program.ts';
 import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
+const COMMANDS = 'capture list show restore remove undelete pin note prune verify'.split(' ');
 const DAY_ONE = '2026-01-01T10:00:00Z';
 const DAY_TWO = '2026-01-02T10:00:00.500Z';
 
@@ -195,7 +196,7 @@ test('removes and undeletes', async () => {
 
 test('says what it can do', async () => {
   const [help, version] = await Promise.all([run('--help'), run('--version')]);
-  for (const command of ['capture', 'list', 'show', 'restore', 'remove', 'undelete', 'verify']) {
+  for (const command of COMMANDS) {
     expect(help.stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
   }
   expect(help.stdout).toContain('Exit status: 0 done, 1 failed, 2 wrong usage, 3');
