@@ -13,7 +13,7 @@
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { isDamage, type StoreError } from '../errors.ts';
 import { idToText } from '../bytes/id.ts';
-import type { RunningOperation } from './activity.ts';
+import type { Activity, RunningOperation } from './activity.ts';
 import { monotonicMs, Pacer } from './clock.ts';
 import { planCollection, type CollectPlan } from './collect-plan.ts';
 import { Compaction } from './compact.ts';
@@ -87,16 +87,26 @@ const PATIENCE_MS = 5000;
 /** Snapshots that are undeleted in between begin it again: at most. */
 const MAX_ATTEMPTS = 10;
 
-/** Collects. @throws StoreError CORRUPT when what a snapshot needs cannot be known; LOCKED. */
+/**
+ * Collects.
+ *
+ * @param waiting the operation as which this was begun; it ends here.
+ * @throws StoreError CORRUPT when what a snapshot needs cannot be known; LOCKED.
+ */
 export async function collect(
   context: StoreContext,
-  own: RunningOperation,
+  waiting: RunningOperation,
   options: CollectOptions,
 ): Promise<CollectReport> {
+  const { activity } = context;
   const staging = writableStaging(context);
   const limits = checkOptions(options);
+  // Whoever waits for a collection uses nothing yet: that one must not wait for it in turn.
+  waiting.end();
   const lock = await lockCollection(context, options.signal);
+  let own: RunningOperation | undefined;
   try {
+    own = (activity as Activity).begin();
     // Another collection may have ended just now.
     refreshView(context);
     const collection = new Collection(context, own, limits, options);
@@ -104,6 +114,7 @@ export async function collect(
     clearDeadStaging(context.files, context.layout, staging.name);
     return await collection.run();
   } finally {
+    own?.end();
     lock.release();
   }
 }
@@ -226,7 +237,9 @@ class Collection {
       const survey = await this.#survey(inventory, { live, rows: kept, condemned: undefined });
       const what = { rows, packs: survey.packs, statesChanged };
       const { signal } = this.#options;
-      if (await condemn(this.#context, what, this.#pacer, signal)) {
+      const writtenBytes = await condemn(this.#context, what, this.#pacer, signal);
+      if (writtenBytes !== undefined) {
+        this.#writtenBytes += writtenBytes;
         refreshView(this.#context);
         const known = new Set(kept.map(({ id }) => id));
         const condemned = rows.filter((row) => row.removed && !row.condemned).length;
