@@ -171,7 +171,8 @@ class Collection {
     const rows = this.#rows();
     const kept = rows.filter(({ removed }) => !removed);
     const live = await this.#mark(kept);
-    const survey = await this.#survey(inventory, { live, rows: kept, condemned: undefined });
+    const needs = { live, rows: withoutDiffering(kept), condemned: undefined };
+    const survey = await this.#survey(inventory, needs);
     const plan = planCollection(survey.packs, this.#limits);
     const gone = [...plan.drop, ...plan.compact.flat()];
     this.#droppedPacks = plan.drop.length;
@@ -234,7 +235,8 @@ class Collection {
       const rows = this.#rows();
       const kept = rows.filter(({ removed }) => !removed);
       const live = await this.#mark(kept);
-      const survey = await this.#survey(inventory, { live, rows: kept, condemned: undefined });
+      const needs = { live, rows: withoutDiffering(kept), condemned: undefined };
+      const survey = await this.#survey(inventory, needs);
       const what = { rows, packs: survey.packs, statesChanged };
       const { signal } = this.#options;
       const writtenBytes = await condemn(this.#context, what, this.#pacer, signal);
@@ -383,6 +385,12 @@ class Collection {
       complete: this.#isComplete && retired.length === 0,
     };
   }
+}
+
+/** The snapshots whose manifests stay where they are: the others are written once more. */
+function withoutDiffering(kept: readonly SnapshotRow[]): SnapshotRow[] {
+  const ids = new Set<string | undefined>([undefined, ...kept.map(({ id }) => id)]);
+  return kept.filter(({ baseId }) => ids.has(baseId));
 }
 
 function sumOf<T>(items: readonly T[], valueOf: (item: T) => number): number {
