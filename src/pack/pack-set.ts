@@ -7,7 +7,7 @@ import { isDamage, storageError, StoreError } from '../errors.ts';
 import { DescriptorPool } from '../files/descriptor-pool.ts';
 import type { Files } from '../files/files.ts';
 import { isMissing, readUpTo } from '../files/transfer.ts';
-import { type LostFrames, WHOLE_PACK } from './lost-frames.ts';
+import { type LostFrame, type LostFrames, WHOLE_PACK } from './lost-frames.ts';
 import { newPackSharing, PackReader, type Source } from './reader.ts';
 
 /** Packs whose footers and tables stay in memory: 128 KiB for a capture of 1 GiB of new pages. */
@@ -69,10 +69,27 @@ export class PackSet {
     return this.#shared.lostFrames;
   }
 
+  /** Takes over which frames are on record as damaged; packs that were mended are opened anew. */
+  restoreLostFrames(frames: readonly LostFrame[]): void {
+    for (const file of this.lostFrames.restoreAll(frames)) {
+      for (const [name, reader] of this.#readers) {
+        if (reader.file === file) this.#readers.delete(name);
+      }
+      this.#descriptors.forget(file);
+    }
+  }
+
   /** Forgets a pack that is taken away. */
   forget(name: string): void {
     this.#readers.delete(name);
     this.#descriptors.forget(this.#pathOf(name));
+  }
+
+  /** Forgets packs that are gone: an open descriptor would keep their space. */
+  keepOnly(names: ReadonlySet<string>): void {
+    for (const name of [...this.#readers.keys()]) {
+      if (!names.has(name)) this.forget(name);
+    }
   }
 
   /** Closes all descriptors. */

@@ -47,7 +47,7 @@ export class Session {
     const { packs, decoder } = this.#stock;
     this.packs = packs;
     this.decoder = decoder;
-    for (const frame of setup.lostFrames) packs.lostFrames.restore(frame);
+    packs.restoreLostFrames(setup.lostFrames);
     this.#segments = new SegmentTable(setup.segments);
     this.encoder = new BlockEncoder(zstd);
     this.#heads = new DescriptorPool(files, 1);
@@ -62,6 +62,14 @@ export class Session {
     this.decoder.begin(this.#segments, this.setup.refuseLost);
     this.#framesNeeded = 0;
     this.#framesDecoded = this.decoder.framesDecoded;
+  }
+
+  /** From here to the end of the task, frames that are known to be damaged are not even tried. */
+  refuseLost(): void {
+    this.decoder.begin(this.#segments, true);
+    this.#framesNeeded = 0;
+    // So that the next task begins as this session does.
+    this.#stock.user = undefined;
   }
 
   /** A slice, as this thread sees it. */
@@ -146,17 +154,19 @@ export class Session {
 interface Stock {
   readonly packs: PackSet;
   readonly decoder: PageDecoder;
+  /** Of the store, when it was last used. */
+  generation: number;
   /** The session that reads with it. */
   user: Session | undefined;
 }
 
 function newStock(
   { files, zstd }: ThreadParts,
-  { packs: directory, cacheBytes }: SessionSetup,
+  { packs: directory, cacheBytes, generation }: SessionSetup,
 ): Stock {
   const pathOf = (name: string) => join(directory, name.slice(0, 2), `${name}.pack`);
   const packs = new PackSet(files, zstd, pathOf);
-  return { packs, decoder: new PageDecoder(packs, cacheBytes), user: undefined };
+  return { packs, decoder: new PageDecoder(packs, cacheBytes), generation, user: undefined };
 }
 
 /** What a thread has for all its sessions. */
@@ -176,6 +186,9 @@ export class ThreadParts {
   stock(setup: SessionSetup): Stock {
     let stock = this.#stocks.get(setup.packs);
     if (stock === undefined) this.#stocks.set(setup.packs, (stock = newStock(this, setup)));
+    // An open descriptor would keep the space of a pack that is gone.
+    if (stock.generation !== setup.generation) stock.packs.close();
+    stock.generation = setup.generation;
     return stock;
   }
 
