@@ -12,6 +12,10 @@ export type { FilesDescription, ImageDescription, SnapshotDescription } from './
 export type { ArchiveTarget, ExportOptions } from './store/export-archive.ts';
 export type { ArchiveInput, ImportOptions } from './store/import-archive.ts';
 export type { HostFile, RestoredFiles, RestoreFilesOptions } from './store/restore-files.ts';
+export type { Missing, MissingPages } from './store/missing-pages.ts';
+export type { LostSpace } from './store/repair-evaluate.ts';
+export type { DamagedPack, LostSnapshot, RepairReport } from './store/repair-report.ts';
+export type { RepairOptions } from './store/repair.ts';
 export type { RestoreOptions, RestoreReport } from './store/restore.ts';
 export { Snapshot, type SnapshotSizes } from './store/snapshot.ts';
 export { SnapshotStore, type OpenOptions, type StoreStatistics } from './store/store.ts';

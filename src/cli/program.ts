@@ -8,6 +8,7 @@ import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { listCommand } from './list.ts';
 import { removeCommand } from './remove.ts';
+import { repairCommand } from './repair.ts';
 import { restoreCommand } from './restore.ts';
 import { showCommand } from './show.ts';
 import { statsCommand } from './stats.ts';
@@ -45,6 +46,7 @@ export function makeProgram(signal: AbortSignal): Command {
     undeleteCommand(signal),
     collectCommand(signal),
     verifyCommand(signal),
+    repairCommand(signal),
     statsCommand(),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));

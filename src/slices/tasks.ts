@@ -98,6 +98,8 @@ export interface ReadRequest {
   readonly contents?: TreeContents | undefined;
   /** Path of that file, for errors. */
   readonly path: string;
+  /** Whether pages that are lost become zeros, and their leaves are not checked. */
+  readonly partial?: boolean | undefined;
 }
 
 /** Reads an image directory without its pages. */
@@ -161,7 +163,8 @@ export interface Tasks {
   readonly diff: { readonly request: DiffRequest; readonly result: undefined };
   /** Answers with the lengths of the blocks. */
   readonly encode: { readonly request: EncodeRequest; readonly result: readonly number[] };
-  readonly read: { readonly request: ReadRequest; readonly result: undefined };
+  /** Answers with the pages that are lost, counted from the first; only with `partial`. */
+  readonly read: { readonly request: ReadRequest; readonly result: readonly number[] };
   /** Reads an image directory without its pages. */
   readonly openImages: { readonly request: OpenImagesRequest; readonly result: ImageDirectory };
   /** Walks the container's files and plans how they are stored. */

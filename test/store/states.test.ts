@@ -44,6 +44,7 @@ const MATRIX: Record<string, Row> = {
   'store.snapshot': { call: ({ store }) => store.snapshot('t'), outcomes: reads },
   'store.collect': { call: ({ store }, options) => store.collect(options), outcomes: writes },
   'store.verify': { call: ({ store }, options) => store.verify(options), outcomes: readsLong },
+  'store.repair': { call: ({ store }, options) => store.repair(options), outcomes: writes },
   'store.statistics': { call: ({ store }) => store.statistics(), outcomes: reads },
   'store.close': { call: ({ store }) => store.close(), outcomes: always },
   'store[asyncDispose]': { call: ({ store }) => store[Symbol.asyncDispose](), outcomes: always },
