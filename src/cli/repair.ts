@@ -42,7 +42,7 @@ export function repairCommand(signal: AbortSignal): Command {
     });
 }
 
-function linesOf({ dryRun, reasons, packs, snapshots, healed, changes }: RepairReport): string[] {
+function linesOf({ dryRun, reasons, packs, snapshots, changes }: RepairReport): string[] {
   const would = dryRun ? 'would be done: ' : '';
   const damaged = packs.damaged.map(
     ({ name, problem, now }) => `pack ${name}: ${problem} (${now})`,
@@ -52,7 +52,6 @@ function linesOf({ dryRun, reasons, packs, snapshots, healed, changes }: RepairR
     ...damaged,
     ...changes.map((change) => would + change),
     ...snapshots.lost.map(lineOf),
-    ...(healed.pages > 0 ? [`healed: ${count(healed.pages, 'page')}`] : []),
     `${count(snapshots.whole, 'snapshot')} whole, ${snapshots.lost.length} lost or partly lost`,
   ];
 }

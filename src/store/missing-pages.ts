@@ -1,6 +1,6 @@
 /**
- * What a partial restore could not restore, and put zeros in place of: runs of pages of a file, with
- * their addresses where it holds the pages of a space. The list is bounded, the count is not.
+ * What a partial restore could not restore, and put zeros in place of: runs of pages of a file,
+ * with their addresses where it holds the pages of a space. The list is bounded, the count is not.
  */
 import { PAGE_BYTES } from '../bytes/page.ts';
 import type { StoredFile } from './snapshot-pages.ts';

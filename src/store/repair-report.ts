@@ -53,8 +53,6 @@ export interface RepairReport {
     /** Ids of captures that were cut off, and whose places in their timelines others took. */
     readonly superseded: readonly string[];
   };
-  /** Pages that were found again in other packs, and the packs that hold them now. */
-  readonly healed: { readonly pages: number; readonly packs: readonly string[] };
   /** What is done, in order. */
   readonly changes: readonly string[];
 }
@@ -63,7 +61,6 @@ export interface RepairReport {
 export function reportOf(
   plan: RepairPlan,
   dryRun: boolean,
-  healed: RepairReport['healed'],
   changes: readonly string[],
 ): RepairReport {
   const { old, findings, reasons, snapshots, roles, superseded } = plan;
@@ -89,7 +86,6 @@ export function reportOf(
       lost: lostSnapshots(plan),
       superseded: [...superseded].sort(),
     },
-    healed,
     changes,
   };
 }
@@ -126,23 +122,32 @@ function damagedPacks({ old, findings, unreadable, missing }: RepairPlan): Damag
   ];
 }
 
-function lostSnapshots({ old, picks, snapshots, roles, superseded }: RepairPlan): LostSnapshot[] {
+function lostSnapshots(plan: RepairPlan): LostSnapshot[] {
+  const { old, picks, snapshots, superseded } = plan;
+  const rows = new Map(old.salvage.snapshots.map((row) => [row.id, row]));
   const found: LostSnapshot[] = [];
   for (const [id, finding] of snapshots) {
-    const role = roles.get(id);
-    const isLive = role === REMOVED.no || (role === undefined && finding.problem !== undefined);
     const facts = picks.get(id)?.manifest.facts;
-    if (isComplete(finding) || !isLive || facts === undefined) continue;
-    const { problem, spaces } = finding;
+    if (isComplete(finding) || facts === undefined) continue;
+    const isKept = plan.catalog === undefined || plan.roles.get(id) === REMOVED.no;
+    const { removed } = rows.get(id) ?? { removed: undefined };
+    // Of those that were removed nobody misses more than what a collection would have taken.
+    if (removed === REMOVED.condemned || (removed === undefined && isGone(plan, id))) continue;
+    const gone = isKept ? undefined : 'it was removed, and not all of it is left';
+    const problem = finding.problem ?? gone;
     const lost = problem === undefined ? 'partly' : 'whole';
     const { timelineName: timeline, sequence } = facts;
-    found.push({ id, timeline, sequence, lost, problem, spaces });
+    found.push({ id, timeline, sequence, lost, problem, spaces: finding.spaces });
   }
-  for (const { id, timelineName, sequence, removed } of old.salvage.snapshots) {
+  for (const { id, timelineName: timeline, sequence, removed } of rows.values()) {
     if (snapshots.has(id) || superseded.has(id) || removed === REMOVED.condemned) continue;
     const problem = 'no manifest of it is left';
-    const timeline = timelineName;
     found.push({ id, timeline, sequence, lost: 'whole', problem, spaces: [] });
   }
   return found.sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** Whether a snapshot that is there in part is not in the catalog, because it was removed. */
+function isGone({ roles, snapshots }: RepairPlan, id: string): boolean {
+  return roles.get(id) !== REMOVED.no && snapshots.get(id)?.problem === undefined;
 }

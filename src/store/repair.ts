@@ -1,7 +1,7 @@
 /**
  * Repair: makes a store usable again, whatever was done to its catalog, as far as its packs go.
- * First everything is read and planned (repair-plan.ts), then it is done, in an order in which a crash at
- * any point leaves the old store, the new one, or one that can be repaired again:
+ * First everything is read and planned (repair-plan.ts), then it is done, in an order in which a
+ * crash at any point leaves the old store, the new one, or one that can be repaired again:
  *
  * 1. the new catalog, written and tried out in staging, takes the place of the old one
  * 2. packs that nothing can be read of go to damaged/
@@ -10,7 +10,7 @@
  * It is alone: it holds leases/repair.lock, which everybody looks at who opens the store, and it
  * fails while any other lease is held.
  */
-import { basename, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { loadZstd } from '../bytes/zstd.ts';
 import { Catalog } from '../catalog/catalog.ts';
 import type { Lease } from '../catalog/lease.ts';
@@ -87,14 +87,12 @@ async function planOnly(
     return await withWork(files, layout, { newPath, options }, async (work) => {
       const { storeId, isLost } = findStoreId(files, layout);
       const plan = await planRepair(work, storeId);
-      return reportOf(plan, true, NOTHING_HEALED, changesOf(plan, isLost));
+      return reportOf(plan, true, changesOf(plan, isLost));
     });
   } finally {
     files.removeTree(directory);
   }
 }
-
-const NOTHING_HEALED = { pages: 0, packs: [] } as const;
 
 async function withWork<T>(
   files: Files,
@@ -148,7 +146,7 @@ async function repair(
       const plan = await planRepair(work, storeId);
       await work.pacer.pause();
       await execute(work, plan, isLost);
-      return reportOf(plan, false, NOTHING_HEALED, changesOf(plan, isLost));
+      return reportOf(plan, false, changesOf(plan, isLost));
     });
   } finally {
     try {
@@ -169,7 +167,7 @@ async function execute(work: RepairWork, plan: RepairPlan, formatIsLost: boolean
     work.packs.forget(basename(path, '.pack'));
     files.rename(path, damaged.pathOf(basename(path)));
   }
-  for (const { path } of plan.unreadable) syncDirectory(files, `${path}/..`);
+  for (const { path } of plan.unreadable) syncDirectory(files, dirname(path));
   damaged.sync();
   clearDerived(files, layout, plan.catalog !== undefined);
 }

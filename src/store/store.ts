@@ -198,8 +198,8 @@ export class SnapshotStore {
 
   /**
    * Repairs a store that cannot be opened, or that `verify` finds damaged: a catalog that is
-   * missing or damaged is built anew from the packs, packs that the catalog does not know are adopted, and
-   * what cannot be read is moved to the store's `damaged/`. What is lost is in the report.
+   * missing or damaged is built anew from the packs, packs that the catalog does not know are
+   * adopted, and what cannot be read is moved to the store's `damaged/`. What is lost is reported.
    *
    * A removal, pin or note that is in no pack yet is lost with the catalog that had it.
    *
