@@ -12,7 +12,7 @@ export const LONG_SUITES: readonly string[] = [
   'test/store/{changed-files,changing-files,damaged-files,many-files,failing-archives}.test.ts',
   'test/store/{changing-images,kill,workers,processes,catalog-damage,index-merge,backup-cut-off,bit-flips}.test.ts',
   'test/store/{changing-images,kill,workers,processes,catalog-damage,index-merge}.test.ts',
-  'test/store/{repair,repair-packs}.test.ts',
+  'test/store/{repair,repair-packs,repair-faults}.test.ts',
   'test/support/listing.test.ts',
 ];
 
