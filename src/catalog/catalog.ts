@@ -7,18 +7,10 @@
  */
 import { sameBytes } from '../bytes/hex.ts';
 import { StoreError } from '../errors.ts';
+import { CollectionTable } from './collection-table.ts';
 import { CatalogDatabase } from './database.ts';
-import {
-  checkPack,
-  checkRow,
-  decodeIntact,
-  type JoinedPack,
-  PACK_COLUMNS,
-  rowChecksum,
-  type PackRow,
-  type SegmentRow,
-  type SnapshotRow,
-} from './rows.ts';
+import { PackTable } from './pack-table.ts';
+import { checkRow, rowChecksum, type PackRow, type SegmentRow, type SnapshotRow } from './rows.ts';
 import { MIGRATIONS } from './schema.ts';
 import {
   SnapshotTable,
@@ -64,11 +56,16 @@ export interface CatalogTotals {
 export class Catalog {
   /** The table of snapshots. */
   readonly snapshots: SnapshotTable;
+  /** What collections write. */
+  readonly collections: CollectionTable;
+  readonly #packs: PackTable;
   readonly #database: CatalogDatabase;
 
   private constructor(database: CatalogDatabase) {
     this.#database = database;
+    this.#packs = new PackTable(database);
     this.snapshots = new SnapshotTable(database);
+    this.collections = new CollectionTable(database, this.#packs, this.snapshots);
   }
 
   /**
@@ -99,25 +96,18 @@ export class Catalog {
   }
 
   #checkStoreId(storeId: Uint8Array): void {
-    const row = this.#storeRow();
-    if (!sameBytes(row.store_id, storeId)) {
-      throw new StoreError('CORRUPT', 'the catalog belongs to another store', { file: this.#file });
-    }
+    if (sameBytes(this.#packs.store().storeId, storeId)) return;
+    throw new StoreError('CORRUPT', 'the catalog belongs to another store', { file: this.#file });
   }
 
-  #storeRow(): StoreColumns {
-    const row = this.#database.get<StoreColumns>('SELECT * FROM store WHERE id = 1');
-    if (row === undefined) {
-      throw new StoreError('CORRUPT', 'the catalog does not say whose it is', { file: this.#file });
-    }
-    const columns = [row.store_id, row.generation, row.states_changed];
-    checkRow(this.#file, 'store', 1, columns, row.checksum);
-    return row;
-  }
-
-  /** Raised whenever slots are condemned; work of an older generation may still use them. */
+  /** Raised whenever slots are condemned or segments move; older work may still use them. */
   get generation(): number {
-    return this.#storeRow().generation;
+    return this.#packs.store().generation;
+  }
+
+  /** Whether pins, notes and removals are not all in a pack yet. */
+  get statesChanged(): boolean {
+    return this.#packs.store().statesChanged;
   }
 
   /** Names of all timelines, sorted. */
@@ -136,69 +126,36 @@ export class Catalog {
    * are no hindrance to what does not need them, and put on the list if one is given.
    */
   packs(after = 0, damage: StoreError[] = []): PackRow[] {
-    const sql = 'SELECT * FROM packs WHERE number > ? ORDER BY number';
-    return decodeIntact(this.#database.all<PackColumns>(sql, after), damage, (row) => {
-      const { number, name, size_bytes: sizeBytes, generation } = row;
-      checkRow(this.#file, 'packs', number, [number, name, sizeBytes, generation], row.checksum);
-      return { number, name, sizeBytes };
-    });
+    return this.#packs.packs(after, damage);
   }
 
   /** Segments with a number above `after`, the oldest first; damaged rows as in `packs`. */
   segments(after = 0, damage: StoreError[] = []): SegmentRow[] {
-    const sql = `SELECT segments.*, ${PACK_COLUMNS}
-      FROM segments JOIN packs ON packs.number = segments.pack
-      WHERE segments.number > ? ORDER BY segments.number`;
-    return decodeIntact(this.#database.all<SegmentColumns>(sql, after), damage, (row) => {
-      const { number, identity, pack, local, pages, frame_bytes, pack_name: packName } = row;
-      const columns = [number, identity, pack, local, pages, frame_bytes];
-      checkRow(this.#file, 'segments', number, columns, row.checksum);
-      checkPack(this.#file, row);
-      return { number, identity, packName, local };
-    });
+    return this.#packs.segments(after, damage);
   }
 
   /** The one commit of a capture: after it, the snapshot exists; before it, it does not. */
   async commitCapture(capture: CaptureToCommit, signal?: AbortSignal): Promise<SnapshotRow> {
     return await this.#database.write(signal, () => {
-      const pack = this.#addPack(capture.pack);
-      this.#addSegment(pack, capture.segment);
+      const pack = this.#packs.addPack(capture.pack);
+      this.#packs.addSegment(pack, { ...capture.segment, local: 0 });
       const { timelineName, sequence } = capture.snapshot;
       const timeline = this.#timelineNumber(timelineName, sequence);
-      return this.snapshots.add(timeline, pack, capture.snapshot);
+      const number = this.#packs.nextNumber('snapshots');
+      return this.snapshots.add(number, timeline, pack, capture.snapshot);
     });
-  }
-
-  #addPack(pack: CaptureToCommit['pack']): number {
-    const number = this.#nextNumber('packs');
-    const columns = [number, pack.name, pack.sizeBytes, this.generation];
-    const checksum = rowChecksum('packs', columns);
-    this.#database.run('INSERT INTO packs VALUES (?, ?, ?, ?, ?)', ...columns, checksum);
-    return number;
-  }
-
-  #addSegment(pack: number, segment: CaptureToCommit['segment']): void {
-    const { identity, pages, frameBytes } = segment;
-    const columns = [this.#nextNumber('segments'), identity, pack, 0, pages, frameBytes];
-    const checksum = rowChecksum('segments', columns);
-    this.#database.run('INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)', ...columns, checksum);
   }
 
   /** The number of a timeline, which this makes if it is new, and which now has `sequence`. */
   #timelineNumber(name: string, sequence: number): number {
     const sql = 'SELECT * FROM timelines WHERE name = ?';
     const known = this.#database.get<TimelineColumns>(sql, name);
-    const number = known?.number ?? this.#nextNumber('timelines');
+    const number = known?.number ?? this.#packs.nextNumber('timelines');
     const last = Math.max(known?.last_sequence ?? 0, sequence);
     const checksum = rowChecksum('timelines', [number, name, last]);
     const put = 'INSERT OR REPLACE INTO timelines VALUES (?, ?, ?, ?)';
     this.#database.run(put, number, name, last, checksum);
     return number;
-  }
-
-  #nextNumber(table: 'packs' | 'segments' | 'timelines'): number {
-    const sql = `SELECT coalesce(max(number), 0) + 1 AS next FROM ${table}`;
-    return (this.#database.get<{ next: number }>(sql) as { next: number }).next;
   }
 
   /**
@@ -212,16 +169,9 @@ export class Catalog {
     signal?: AbortSignal,
   ): Promise<SnapshotRow[]> {
     return await this.#database.write(signal, () => {
-      const { store_id: storeId, generation } = this.#storeRow();
-      this.#putStoreRow(storeId, generation, true);
+      this.#packs.putStore({ ...this.#packs.store(), statesChanged: true });
       return states.map((state) => this.snapshots.setState(state.id, state));
     });
-  }
-
-  #putStoreRow(storeId: Uint8Array, generation: number, statesChanged: boolean): void {
-    const columns = [storeId, generation, statesChanged ? 1 : 0];
-    const put = 'INSERT OR REPLACE INTO store VALUES (1, ?, ?, ?, ?)';
-    this.#database.run(put, ...columns, rowChecksum('store', columns));
   }
 
   /** Frames that were found damaged, by pack and offset. */
@@ -237,16 +187,18 @@ export class Catalog {
     });
   }
 
-  /** Records that a lease is held, by whom, and the generation its work began in. */
-  async putLease(name: string, processId: number): Promise<void> {
+  /** Records that a lease is held, by whom, and the generation its oldest work began in. */
+  async putLease(name: string, processId: number, generation?: number): Promise<void> {
+    const sql = 'INSERT OR REPLACE INTO leases VALUES (?, ?, ?)';
     await this.#database.write(undefined, () =>
-      this.#database.run(
-        'INSERT OR REPLACE INTO leases VALUES (?, ?, ?)',
-        name,
-        this.generation,
-        processId,
-      ),
+      this.#database.run(sql, name, generation ?? this.generation, processId),
     );
+  }
+
+  /** The generation in which the oldest work of a lease began; undefined for an unknown one. */
+  leaseGeneration(name: string): number | undefined {
+    const sql = 'SELECT generation FROM leases WHERE name = ?';
+    return this.#database.get<{ generation: number }>(sql, name)?.generation;
   }
 
   /** Forgets a lease that nobody holds any more. */
@@ -299,31 +251,6 @@ export class Catalog {
   close(): void {
     this.#database.close();
   }
-}
-
-interface StoreColumns {
-  store_id: Uint8Array;
-  generation: number;
-  states_changed: number;
-  checksum: Uint8Array;
-}
-
-interface PackColumns {
-  number: number;
-  name: string;
-  size_bytes: number;
-  generation: number;
-  checksum: Uint8Array;
-}
-
-interface SegmentColumns extends JoinedPack {
-  number: number;
-  identity: Uint8Array;
-  pack: number;
-  local: number;
-  pages: number;
-  frame_bytes: number;
-  checksum: Uint8Array;
 }
 
 /** Brings the schema to this version; a new catalog also learns whose it is. */

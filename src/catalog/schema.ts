@@ -24,8 +24,9 @@ export const MIGRATIONS: readonly string[] = [
     checksum      BLOB    NOT NULL
   ) STRICT;
 
+  -- AUTOINCREMENT: numbers are never given twice, though rows go away.
   CREATE TABLE packs (
-    number        INTEGER PRIMARY KEY,
+    number        INTEGER PRIMARY KEY AUTOINCREMENT,
     name          TEXT    NOT NULL UNIQUE,  -- SHA-256 of its bytes, in hex
     size_bytes    INTEGER NOT NULL,
     generation    INTEGER NOT NULL,      -- of the store when the pack was committed
@@ -33,7 +34,8 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
 
   CREATE TABLE segments (
-    number        INTEGER PRIMARY KEY,   -- the small number; nothing outside the catalog uses it
+    -- The small number; nothing outside the catalog uses it.
+    number        INTEGER PRIMARY KEY AUTOINCREMENT,
     identity      BLOB    NOT NULL UNIQUE,  -- 16 random bytes
     pack          INTEGER NOT NULL REFERENCES packs (number),
     local         INTEGER NOT NULL,      -- its number in that pack's footer
@@ -43,7 +45,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
 
   CREATE TABLE snapshots (
-    number          INTEGER PRIMARY KEY,
+    number          INTEGER PRIMARY KEY AUTOINCREMENT,
     id              TEXT    NOT NULL UNIQUE,
     timeline        INTEGER NOT NULL REFERENCES timelines (number),
     sequence        INTEGER NOT NULL,
@@ -69,6 +71,8 @@ export const MIGRATIONS: readonly string[] = [
     UNIQUE (timeline, sequence)
   ) STRICT;
   CREATE INDEX snapshots_by_time ON snapshots (timeline, taken_at_ms, sequence);
+
+  CREATE INDEX snapshots_by_base ON snapshots (base_id);
 
   -- Slots that no snapshot needs. They are still there, and nothing new may refer to them.
   CREATE TABLE condemned (

@@ -202,10 +202,9 @@ export class SnapshotTable {
   }
 
   /** @internal Adds a row inside the catalog's transaction. */
-  add(timeline: number, pack: number, snapshot: SnapshotToAdd): SnapshotRow {
-    const next = 'SELECT coalesce(max(number), 0) + 1 AS number FROM snapshots';
+  add(number: number, timeline: number, pack: number, snapshot: SnapshotToAdd): SnapshotRow {
     const columns: ColumnValue[] = [
-      (this.#database.get<{ number: number }>(next) as { number: number }).number,
+      number,
       snapshot.id,
       timeline,
       snapshot.sequence,
@@ -234,11 +233,12 @@ export class SnapshotTable {
     return this.get(snapshot.id);
   }
 
-  /** @internal The snapshot with this id. @throws StoreError NOT_FOUND when it is gone. */
+  /** The snapshot with this id, unless it is condemned. @throws StoreError NOT_FOUND when it is gone. */
   get(id: string): SnapshotRow {
     const row = this.byId(id);
     if (row !== undefined && !row.condemned) return row;
-    throw new StoreError('NOT_FOUND', 'no such snapshot', { snapshot: id });
+    const message = 'no such snapshot: it was removed, and a collection took it away';
+    throw new StoreError('NOT_FOUND', message, { snapshot: id });
   }
 
   /** @internal Changes what may change of a snapshot inside the catalog's transaction. */
@@ -250,6 +250,54 @@ export class SnapshotTable {
       note: note ?? row.note,
     });
     return this.get(id);
+  }
+
+  /** @internal Whether a snapshot is marked as removed, and not condemned yet. */
+  isMarked(id: string): boolean {
+    const row = this.byId(id);
+    return row !== undefined && row.removed && !row.condemned;
+  }
+
+  /** @internal Says that a snapshot can no longer be undeleted. */
+  condemn(id: string): void {
+    this.#update(id, { removed: REMOVED.condemned });
+  }
+
+  /** @internal Says that a snapshot's manifest has been written once more, into another pack. */
+  replaceManifest(
+    id: string,
+    manifest: {
+      readonly pack: number;
+      readonly digest: Uint8Array;
+      readonly revision: number;
+      readonly baseId: string | undefined;
+    },
+  ): void {
+    this.#update(id, {
+      pack: manifest.pack,
+      manifest_digest: manifest.digest,
+      revision: manifest.revision,
+      base_id: manifest.baseId ?? null,
+    });
+  }
+
+  /** @internal Says that a snapshot's manifest is in another pack. */
+  moveManifest(id: string, pack: number): void {
+    this.#update(id, { pack });
+  }
+
+  /** @internal Takes away what is condemned and no recipe differs from; returns the ids. */
+  takeUnneeded(): string[] {
+    const sql = `WITH RECURSIVE needed (id) AS (
+        SELECT id FROM snapshots WHERE removed < 2
+        UNION
+        SELECT snapshots.base_id FROM snapshots JOIN needed ON needed.id = snapshots.id
+        WHERE snapshots.base_id IS NOT NULL
+      )
+      SELECT id FROM snapshots WHERE removed = 2 AND id NOT IN (SELECT id FROM needed)`;
+    const ids = this.#database.all<{ id: string }>(sql).map(({ id }) => id);
+    for (const id of ids) this.#database.run('DELETE FROM snapshots WHERE id = ?', id);
+    return ids;
   }
 
   /** @internal Sets columns of a row, and its checksum, inside the catalog's transaction. */

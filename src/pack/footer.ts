@@ -41,7 +41,7 @@ export interface ManifestPartPlace extends BlockPlace {
 
 /** A block whose type says it all. */
 export interface PlainPlace extends BlockPlace {
-  readonly type: 'digests' | 'tombstones';
+  readonly type: 'digests' | 'states';
 }
 
 /** A line of the directory. */
@@ -109,7 +109,7 @@ function decodeEntry(reader: ByteReader, referenceCount: number): FooterEntry {
   const type = reader.u8();
   const place = { offset: reader.varint(), blockBytes: reader.varint() };
   if (type === BLOCK.digests) return { type: 'digests', ...place };
-  if (type === BLOCK.tombstones) return { type: 'tombstones', ...place };
+  if (type === BLOCK.states) return { type: 'states', ...place };
   if (type === BLOCK.frameTable) {
     const segment = reader.count(referenceCount - 1, 'as segment number');
     const firstFrame = reader.varint();

@@ -47,7 +47,7 @@ export const BLOCK = {
   deltaFrame: 3,
   frameTable: 4,
   manifest: 5,
-  tombstones: 6,
+  states: 6,
   footer: 7,
 } as const;
 

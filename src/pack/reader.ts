@@ -33,6 +33,7 @@ import {
 import { decodeDeltaFrame, type DeltaFrame } from './delta-frame.ts';
 import { decodeFrameTable, type FrameTable } from './frame-table.ts';
 import { LostFrames, WHOLE_PACK } from './lost-frames.ts';
+import { decodeStates, type States } from './states.ts';
 
 /** Where a pack's bytes come from. */
 export interface Source {
@@ -230,6 +231,15 @@ export class PackReader {
     for (const entry of this.footer.entries) {
       if (entry.type === 'digests') this.#readBlock(entry, BLOCK.digests);
     }
+  }
+
+  /** What the pack says of snapshots beside their manifests; undefined when it says nothing. */
+  readStates(): States | undefined {
+    const places = this.footer.entries.filter((entry) => entry.type === 'states');
+    const [place] = places;
+    if (place === undefined) return undefined;
+    if (places.length > 1) throw this.corrupt('a pack has several states', place.offset);
+    return decodeStates(this.#readBlock(place, BLOCK.states), this.file, place.offset);
   }
 
   /** The whole manifest whose first part the footer lists at `first`. */

@@ -170,6 +170,13 @@ export class PackWriter {
     }
   }
 
+  /** Adds the states of a store (states.ts), encoded; a pack has them once at most. */
+  addStates(bytes: Uint8Array): void {
+    if (this.#entries.some(({ type }) => type === 'states')) throw new Error('states come once');
+    const level = bytes.length > LARGE_BYTES ? LARGE_LEVEL : MANIFEST_LEVEL;
+    this.#entries.push({ type: 'states', ...this.#writeBlock(BLOCK.states, bytes, level) });
+  }
+
   /** Writes footer and trailer. Nothing can be added afterwards. */
   finish(): FinishedPack {
     if (this.#full.entries.length + this.#delta.entries.length > 0) {

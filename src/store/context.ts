@@ -6,8 +6,10 @@ import type { PageIndex } from '../index/page-index.ts';
 import type { PackSet } from '../pack/pack-set.ts';
 import type { Threads } from '../slices/threads.ts';
 import { StoreError } from '../errors.ts';
+import type { Activity } from './activity.ts';
 import type { Background } from './background.ts';
 import type { BufferPool } from './capture-buffers.ts';
+import type { Condemned } from './condemned.ts';
 import type { StoreLayout } from './layout.ts';
 import type { PackFacts } from './pack-facts.ts';
 import type { PagesCache } from './pages-cache.ts';
@@ -35,6 +37,7 @@ export interface StoreContext {
   readonly packs: PackSet;
   readonly index: PageIndex;
   readonly segments: SegmentDirectory;
+  readonly condemned: Condemned;
   /** Who works on slices of pages. */
   readonly threads: Threads;
   readonly buffers: BufferPool;
@@ -44,6 +47,8 @@ export interface StoreContext {
   readonly pagesCache: PagesCache;
   /** This process's claim and its unfinished work; undefined when opened for reading. */
   readonly staging: StagingArea | undefined;
+  /** What other processes see of the operations that run; undefined when opened for reading. */
+  readonly activity: Activity | undefined;
 }
 
 /** The staging area of a store that may be written. @throws StoreError READ_ONLY. */

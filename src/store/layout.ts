@@ -1,6 +1,9 @@
 /** Where everything is in a store's directory. Only names: nothing is opened here. */
 import { join } from 'node:path';
 
+/** How the files end that say that a handle is at work. */
+export const ACTIVITY_SUFFIX = '.activity';
+
 /** Paths of a store. */
 export class StoreLayout {
   /** The store's own directory, absolute. */
@@ -60,6 +63,11 @@ export class StoreLayout {
   /** A process's lease. */
   leaseFile(lease: string): string {
     return join(this.leases, `${lease}.lease`);
+  }
+
+  /** What is locked while operations run on a process's handle. */
+  activityFile(lease: string): string {
+    return join(this.leases, `${lease}${ACTIVITY_SUFFIX}`);
   }
 
   /** A process's unfinished work. */

@@ -19,9 +19,11 @@ import { PackSet } from '../pack/pack-set.ts';
 import { inlineThreads } from '../slices/inline-threads.ts';
 import type { Threads } from '../slices/threads.ts';
 import { workerThreads } from '../slices/worker-threads.ts';
+import { Activity } from './activity.ts';
 import { Background } from './background.ts';
 import { BufferPool } from './capture-buffers.ts';
 import { newIdentity } from './clock.ts';
+import { Condemned } from './condemned.ts';
 import type { StoreContext, StoreSettings } from './context.ts';
 import { checkFileSystem, checkFreeSpace } from './file-system-check.ts';
 import { createFormat, readFormat, type StoreFormat } from './format-file.ts';
@@ -124,13 +126,8 @@ async function openForWriting(layout: StoreLayout, settings: OpenSettings): Prom
     syncDirectory(files, layout.directory);
     const mayBeNew = !holdsPacks(files, layout);
     const catalog = await Catalog.open(layout.catalogFile, format.storeId, { mayBeNew });
-    const context = await assemble(layout, settings, catalog, staging);
-    try {
-      await registerLease(context, staging);
-    } catch (error) {
-      closeParts(context);
-      throw error;
-    }
+    const activity = await registerLease(files, layout, catalog, staging);
+    const context = await assemble(layout, settings, catalog, { staging, activity });
     return { context, close: () => closeForWriting(context, staging) };
   } catch (error) {
     closeQuietly(staging);
@@ -196,12 +193,22 @@ function holdsPacks(files: Files, layout: StoreLayout): boolean {
 }
 
 /** Says that this process is here, and forgets those that are gone. */
-async function registerLease(context: StoreContext, staging: StagingArea): Promise<void> {
-  const { catalog, files, layout } = context;
-  await catalog.putLease(staging.name, process.pid);
-  clearDeadStaging(files, layout, staging.name);
-  for (const name of catalog.leaseNames()) {
-    if (!exists(files, layout.leaseFile(name))) await catalog.deleteLease(name);
+async function registerLease(
+  files: Files,
+  layout: StoreLayout,
+  catalog: Catalog,
+  staging: StagingArea,
+): Promise<Activity> {
+  try {
+    await catalog.putLease(staging.name, process.pid);
+    clearDeadStaging(files, layout, staging.name);
+    for (const name of catalog.leaseNames()) {
+      if (!exists(files, layout.leaseFile(name))) await catalog.deleteLease(name);
+    }
+    return new Activity(catalog, layout.activityFile(staging.name), staging.name);
+  } catch (error) {
+    catalog.close();
+    throw error;
   }
 }
 
@@ -209,6 +216,7 @@ async function closeForWriting(context: StoreContext, staging: StagingArea): Pro
   try {
     await context.background.settle();
     await context.threads.close();
+    await context.activity?.close();
     staging.close();
     await forgetLease(context, staging);
   } catch (error) {
@@ -268,7 +276,7 @@ async function assemble(
   layout: StoreLayout,
   settings: OpenSettings,
   catalog: Catalog,
-  staging: StagingArea | undefined,
+  own: { readonly staging: StagingArea; readonly activity: Activity } | undefined,
 ): Promise<StoreContext> {
   try {
     const { files } = settings;
@@ -283,13 +291,15 @@ async function assemble(
       packs: new PackSet(files, zstd, (name) => layout.packFile(name)),
       index: new PageIndex(files, layout.index, settings.cacheBytes * INDEX_CACHE_SHARE),
       segments: new SegmentDirectory(catalog),
+      condemned: new Condemned(catalog, layout.catalogFile),
       threads,
       buffers: new BufferPool(threads.workers),
-      warm: new WarmPages(staging === undefined ? 0 : settings.warmBytes),
+      warm: new WarmPages(own === undefined ? 0 : settings.warmBytes),
       packFacts: new PackFacts(),
       background: new Background(),
       pagesCache: new PagesCache(),
-      staging,
+      staging: own?.staging,
+      activity: own?.activity,
     };
   } catch (error) {
     catalog.close();

@@ -3,9 +3,17 @@
  * for reading, gives aborts and unknown failures their codes, and lets `close` wait for what runs.
  */
 import { StoreError, storageError, systemCode } from '../errors.ts';
+import type { RunningOperation } from './activity.ts';
 import { writableStaging, type OperationOptions, type StoreContext } from './context.ts';
 import { recordLostFrames } from './lost-frames.ts';
 import type { OpenedStore } from './open-store.ts';
+import { refreshView } from './view.ts';
+
+/** What an operation does; it is told which one it is. */
+export type Work<T> = (
+  context: StoreContext,
+  operation: RunningOperation | undefined,
+) => Promise<T>;
 
 /** Runs operations on an open store. */
 export class Operations {
@@ -25,7 +33,7 @@ export class Operations {
   }
 
   /** Runs an operation that reads. */
-  async run<T>(options: OperationOptions, work: (context: StoreContext) => Promise<T>): Promise<T> {
+  async run<T>(options: OperationOptions, work: Work<T>): Promise<T> {
     const { context } = this;
     const running = this.#attempt(options, context, work);
     this.#running.add(running);
@@ -37,10 +45,7 @@ export class Operations {
   }
 
   /** Runs an operation that writes. @throws StoreError READ_ONLY. */
-  async write<T>(
-    options: OperationOptions,
-    work: (context: StoreContext) => Promise<T>,
-  ): Promise<T> {
+  async write<T>(options: OperationOptions, work: Work<T>): Promise<T> {
     writableStaging(this.context);
     return await this.run(options, work);
   }
@@ -48,11 +53,14 @@ export class Operations {
   async #attempt<T>(
     { signal, onDamage }: OperationOptions,
     context: StoreContext,
-    work: (context: StoreContext) => Promise<T>,
+    work: Work<T>,
   ): Promise<T> {
+    let operation: RunningOperation | undefined;
     try {
       signal?.throwIfAborted();
-      return await work(context);
+      operation = context.activity?.begin();
+      refreshView(context);
+      return await work(context, operation);
     } catch (error) {
       if (signal?.aborted === true && !(error instanceof StoreError)) {
         throw new StoreError('ABORTED', 'the operation was stopped', { cause: error });
@@ -60,6 +68,7 @@ export class Operations {
       if (systemCode(error) === undefined) throw error;
       throw storageError('use the store', context.layout.directory, error);
     } finally {
+      operation?.end();
       await recordLostFrames(context, onDamage);
     }
   }

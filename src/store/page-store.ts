@@ -21,6 +21,7 @@ import type { PackWriter } from '../pack/writer.ts';
 import { NO_CELL } from '../slices/page-cells.ts';
 import { KEPT, PAGE, PAGES_OF_STEP, SLICE_PAGES, type Slice } from '../slices/slice.ts';
 import type { Pacer } from './clock.ts';
+import type { Condemned } from './condemned.ts';
 import type { StoreContext } from './context.ts';
 import type { FrameOfSlice, FrameQueue } from './frame-queue.ts';
 import { NewSlots } from './new-slots.ts';
@@ -79,6 +80,7 @@ export class PageStore {
   readonly #packs: PackSet;
   readonly #index: PageIndex;
   readonly #directory: SegmentDirectory;
+  readonly #condemned: Condemned;
   readonly #options: PageStoreOptions;
   readonly #full = new FullFrames();
   readonly #delta = new DeltaFrames();
@@ -115,6 +117,7 @@ export class PageStore {
     this.#packs = context.packs;
     this.#index = context.index;
     this.#directory = context.segments;
+    this.#condemned = context.condemned;
     this.#options = options;
     this.#recent = options.recent;
     this.#warm = options.warm;
@@ -316,6 +319,7 @@ export class PageStore {
   /** Made once: a closure a page would be 100,000 objects a second. */
   readonly #confirm: ConfirmHit = (number, slot) => {
     try {
+      if (this.#condemned.has(number, slot)) return false;
       const segment = this.#place(number);
       if (segment === undefined) return false;
       const reader = this.#packs.reader(segment.packName);

@@ -39,6 +39,12 @@ export class PagesCache {
     }
   }
 
+  /** Forgets everything: manifests may be in other packs now. */
+  clear(): void {
+    this.#snapshots.clear();
+    this.#runs = 0;
+  }
+
   #remove(id: string): void {
     const known = this.#snapshots.get(id);
     if (known === undefined) return;

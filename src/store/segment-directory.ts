@@ -15,12 +15,27 @@ export interface PlacedSegment {
 
 /** Finds segments by identity and by number. */
 export class SegmentDirectory {
-  readonly table: SegmentTable = new SegmentTable();
+  /** Another one after `reload`: whoever works with the old one goes on with it. */
+  table: SegmentTable = new SegmentTable();
+  /** Of the catalog, when the table was read from the beginning. */
+  generation = 0;
   readonly #catalog: Catalog;
   #lastNumber = 0;
 
   constructor(catalog: Catalog) {
     this.#catalog = catalog;
+  }
+
+  /** Reads everything once more: segments have moved, or are gone. */
+  reload(generation: number): void {
+    const segments = this.#catalog.segments();
+    const table = new SegmentTable();
+    for (const { number, identity, packName, local } of segments) {
+      table.add(number, identity, packName, local);
+      this.#lastNumber = number;
+    }
+    this.table = table;
+    this.generation = generation;
   }
 
   /** Reads what has been committed since the last time. */

@@ -5,11 +5,12 @@ import type { SnapshotRow } from '../catalog/rows.ts';
 import { StoreError } from '../errors.ts';
 import type { SnapshotState } from '../catalog/snapshot-table.ts';
 import { MAX_TEXT_BYTES, type SnapshotKind } from '../manifest/manifest.ts';
-import type { OperationOptions } from './context.ts';
+import type { OperationOptions, StoreContext } from './context.ts';
 import { describeSnapshot, type SnapshotDescription } from './describe.ts';
 import type { ArchiveTarget, ExportOptions } from './export-archive.ts';
 import type { Operations } from './operations.ts';
 import { restore, type RestoreOptions, type RestoreReport } from './restore.ts';
+import { refreshView } from './view.ts';
 
 /** How big a snapshot is. */
 export interface SnapshotSizes {
@@ -105,13 +106,13 @@ export class Snapshot {
   /**
    * Rebuilds the image directory in `target`, which must be absent or an empty directory.
    *
-   * @throws StoreError EXISTS, NOT_FOUND (no directory to restore into), CORRUPT, STORAGE,
-   * ABORTED, CLOSED. Nothing is left behind.
+   * @throws StoreError EXISTS, NOT_FOUND (no directory to restore into, or a snapshot that is gone),
+   * CORRUPT, STORAGE, ABORTED, CLOSED. Nothing is left behind.
    */
   async restore(target: string, options: RestoreOptions = {}): Promise<RestoreReport> {
     return await this.#operations.run(options, async (context) => {
       try {
-        return await restore(context, this.#row, target, options);
+        return await restore(context, this.#current(context), target, options);
       } catch (error) {
         throw error instanceof StoreError ? error.inSnapshot(this.id) : error;
       }
@@ -129,7 +130,7 @@ export class Snapshot {
   async export(target: ArchiveTarget, options: ExportOptions = {}): Promise<void> {
     await this.#operations.run(options, async (context) => {
       const { exportArchive } = await import('./export-archive.ts');
-      await exportArchive(context, this.#row, target, options);
+      await exportArchive(context, this.#current(context), target, options);
     });
   }
 
@@ -139,7 +140,15 @@ export class Snapshot {
    * @throws StoreError CORRUPT, CLOSED.
    */
   describe(): SnapshotDescription {
-    return describeSnapshot(this.#operations.context, this.#row);
+    const { context } = this.#operations;
+    refreshView(context);
+    return describeSnapshot(context, this.#current(context));
+  }
+
+  /** The row as it is now: a collection may have put the manifest into another pack. */
+  #current({ catalog }: StoreContext): SnapshotRow {
+    this.#row = catalog.snapshots.get(this.id);
+    return this.#row;
   }
 
   /**

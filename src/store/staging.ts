@@ -1,8 +1,9 @@
 /**
  * The staging area of one open store: a directory for unfinished work that belongs to a lease.
  *
- * Order at opening: lease file, its lock, then the directory. Order of removal, by the owner or by
- * whoever takes the lease of a dead process: the directory, then the lease file. So a directory
+ * Order at opening: lease file, its lock, the activity's file, the directory. Order of removal, by
+ * the owner or by whoever takes the lease of a dead process: the directory, the activity's file,
+ * the lease file. So a directory
  * whose lease file is gone, or whose lease can be taken, is nobody's.
  */
 import { join } from 'node:path';
@@ -34,11 +35,14 @@ export class StagingArea {
   static open(files: Files, layout: StoreLayout): StagingArea {
     const { name, lease } = takeNewLease(files, layout);
     try {
+      files.close(files.open(layout.activityFile(name), 'create'));
       files.mkdir(layout.stagingDirectory(name), 0o700);
       return new StagingArea(files, layout, name, lease);
     } catch (error) {
       lease.release();
-      files.removeTree(layout.leaseFile(name));
+      for (const path of [layout.activityFile(name), layout.leaseFile(name)]) {
+        files.removeTree(path);
+      }
       throw error;
     }
   }
@@ -92,8 +96,9 @@ function removeStaging(files: Files, layout: StoreLayout, name: string): void {
     if (files.list(directory).length === 0) files.rmdir(directory);
     else files.removeTree(directory);
   }
-  const lease = layout.leaseFile(name);
-  if (exists(files, lease)) files.unlink(lease);
+  for (const path of [layout.activityFile(name), layout.leaseFile(name)]) {
+    if (exists(files, path)) files.unlink(path);
+  }
 }
 
 /**

@@ -17,7 +17,7 @@ const numbers = fc.oneof(fc.nat(300), fc.maxSafeNat());
 
 /** What differs between entries, without their places. */
 function bodies(references: number): fc.Arbitrary<Record<string, unknown>> {
-  const plain = fc.record({ type: fc.constantFrom('digests', 'tombstones') });
+  const plain = fc.record({ type: fc.constantFrom('digests', 'states') });
   const manifest = fc
     .record({ snapshotId: bytes16, revision: numbers, part: fc.nat(1023), digest: bytes32 })
     .chain((fields) =>

@@ -1,0 +1,177 @@
+/**
+ * The tables of packs and segments, and the row of the store: what is where, and in which
+ * generation. Part of the catalog; every method that writes belongs inside its transaction.
+ */
+import { StoreError } from '../errors.ts';
+import type { CatalogDatabase } from './database.ts';
+import {
+  checkPack,
+  checkRow,
+  decodeIntact,
+  type JoinedPack,
+  PACK_COLUMNS,
+  type PackRow,
+  rowChecksum,
+  type SegmentRow,
+} from './rows.ts';
+
+/** A segment as a pack holds it. */
+export interface SegmentToAdd {
+  readonly identity: Uint8Array;
+  /** Its local number in the pack. */
+  readonly local: number;
+  readonly pages: number;
+  /** Of the frames that hold them. */
+  readonly frameBytes: number;
+}
+
+/** The one row of the table `store`. */
+export interface StoreRow {
+  readonly storeId: Uint8Array;
+  /** Raised whenever slots are condemned or segments move. */
+  readonly generation: number;
+  /** Whether pins, notes and removals are not all in a pack yet. */
+  readonly statesChanged: boolean;
+}
+
+/** Reads and writes rows of packs and segments. */
+export class PackTable {
+  readonly #database: CatalogDatabase;
+
+  /** @internal The catalog makes it. */
+  constructor(database: CatalogDatabase) {
+    this.#database = database;
+  }
+
+  /** The row of the store. @throws StoreError CORRUPT. */
+  store(): StoreRow {
+    const row = this.#database.get<StoreColumns>('SELECT * FROM store WHERE id = 1');
+    const { file } = this.#database;
+    if (row === undefined) {
+      throw new StoreError('CORRUPT', 'the catalog does not say whose it is', { file });
+    }
+    const { store_id: storeId, generation, states_changed: changed } = row;
+    checkRow(file, 'store', 1, [storeId, generation, changed], row.checksum);
+    return { storeId, generation, statesChanged: changed === 1 };
+  }
+
+  /** Writes the row of the store. */
+  putStore({ storeId, generation, statesChanged }: StoreRow): void {
+    const columns = [storeId, generation, statesChanged ? 1 : 0];
+    const put = 'INSERT OR REPLACE INTO store VALUES (1, ?, ?, ?, ?)';
+    this.#database.run(put, ...columns, rowChecksum('store', columns));
+  }
+
+  /** Packs with a number above `after`, the oldest first; damaged rows go on the list instead. */
+  packs(after: number, damage: StoreError[]): PackRow[] {
+    const sql = 'SELECT * FROM packs WHERE number > ? ORDER BY number';
+    return decodeIntact(this.#database.all<PackColumns>(sql, after), damage, (row) => {
+      const { number, name, size_bytes: sizeBytes, generation } = row;
+      const columns = [number, name, sizeBytes, generation];
+      checkRow(this.#database.file, 'packs', number, columns, row.checksum);
+      return { number, name, sizeBytes };
+    });
+  }
+
+  /** Segments with a number above `after`, the oldest first; damaged rows as in `packs`. */
+  segments(after: number, damage: StoreError[]): SegmentRow[] {
+    const sql = `SELECT segments.*, ${PACK_COLUMNS}
+      FROM segments JOIN packs ON packs.number = segments.pack
+      WHERE segments.number > ? ORDER BY segments.number`;
+    const { file } = this.#database;
+    return decodeIntact(this.#database.all<SegmentColumns>(sql, after), damage, (row) => {
+      const { number, identity, pack, local, pages, frame_bytes, pack_name: packName } = row;
+      const columns = [number, identity, pack, local, pages, frame_bytes];
+      checkRow(file, 'segments', number, columns, row.checksum);
+      checkPack(file, row);
+      return { number, identity, packName, local };
+    });
+  }
+
+  /** Adds a pack, and returns its number. */
+  addPack(pack: { readonly name: string; readonly sizeBytes: number }): number {
+    const number = this.nextNumber('packs');
+    const columns = [number, pack.name, pack.sizeBytes, this.store().generation];
+    const checksum = rowChecksum('packs', columns);
+    this.#database.run('INSERT INTO packs VALUES (?, ?, ?, ?, ?)', ...columns, checksum);
+    return number;
+  }
+
+  /** Adds a segment that is in a pack. */
+  addSegment(pack: number, segment: SegmentToAdd): void {
+    this.#putSegment(this.nextNumber('segments'), pack, segment);
+  }
+
+  /** Says that a segment is in another pack from here on. */
+  moveSegment(number: number, pack: number, segment: SegmentToAdd): void {
+    // Not REPLACE: the row of its condemned slots refers to it.
+    const sql = `UPDATE segments SET pack = ?, local = ?, pages = ?, frame_bytes = ?, checksum = ?
+      WHERE number = ?`;
+    const { identity, local, pages, frameBytes } = segment;
+    const columns = [number, identity, pack, local, pages, frameBytes];
+    const checksum = rowChecksum('segments', columns);
+    this.#database.run(sql, pack, local, pages, frameBytes, checksum, number);
+  }
+
+  #putSegment(number: number, pack: number, segment: SegmentToAdd): void {
+    const { identity, local, pages, frameBytes } = segment;
+    const columns = [number, identity, pack, local, pages, frameBytes];
+    const checksum = rowChecksum('segments', columns);
+    this.#database.run('INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)', ...columns, checksum);
+  }
+
+  /** Forgets a segment, and which of its slots were condemned. */
+  dropSegment(number: number): void {
+    this.#database.run('DELETE FROM condemned WHERE segment = ?', number);
+    this.#database.run('DELETE FROM segments WHERE number = ?', number);
+  }
+
+  /** Forgets a pack that nothing refers to any more. */
+  dropPack(name: string): void {
+    this.#database.run('DELETE FROM packs WHERE name = ?', name);
+    this.#database.run('DELETE FROM lost_frames WHERE pack = ?', name);
+    this.#database.run('DELETE FROM verified WHERE pack = ?', name);
+  }
+
+  /** The number of a pack. @throws StoreError CORRUPT when there is none of that name. */
+  packNumber(name: string): number {
+    const sql = 'SELECT number FROM packs WHERE name = ?';
+    const row = this.#database.get<{ number: number }>(sql, name);
+    if (row !== undefined) return row.number;
+    const { file } = this.#database;
+    throw new StoreError('CORRUPT', `the catalog lacks the pack ${name}`, { file });
+  }
+
+  /** A number that no row has, nor ever had. */
+  nextNumber(table: 'packs' | 'segments' | 'snapshots' | 'timelines'): number {
+    const sql = `SELECT 1 + max(
+      coalesce((SELECT max(number) FROM ${table}), 0),
+      coalesce((SELECT seq FROM sqlite_sequence WHERE name = '${table}'), 0)) AS next`;
+    return (this.#database.get<{ next: number }>(sql) as { next: number }).next;
+  }
+}
+
+interface StoreColumns {
+  readonly store_id: Uint8Array;
+  readonly generation: number;
+  readonly states_changed: number;
+  readonly checksum: Uint8Array;
+}
+
+interface PackColumns {
+  readonly number: number;
+  readonly name: string;
+  readonly size_bytes: number;
+  readonly generation: number;
+  readonly checksum: Uint8Array;
+}
+
+interface SegmentColumns extends JoinedPack {
+  readonly number: number;
+  readonly identity: Uint8Array;
+  readonly pack: number;
+  readonly local: number;
+  readonly pages: number;
+  readonly frame_bytes: number;
+  readonly checksum: Uint8Array;
+}
