@@ -21,8 +21,8 @@ import { memoryPaths } from '../support/temporary.ts';
 
 const newPath = memoryPaths();
 /** Calls between two that fail, and how many fail at least, of operations that go to the disk. */
-const STRIDE = 97;
-const MINIMUM = 8;
+const STRIDE = 151;
+const MINIMUM = 4;
 
 let template: World;
 beforeAll(async () => {

@@ -10,7 +10,7 @@ import { nodeFiles } from '../../src/files/node-files.ts';
 import { type Call, EVERY_CALL, FaultyFiles } from './faulty-files.ts';
 import { ImageCheck } from './image-check.ts';
 import { makeDump } from './made-dumps.ts';
-import { operation, type StoreOperation, World } from './store-operations.ts';
+import { operation, type StoreFacts, type StoreOperation, World } from './store-operations.ts';
 import { storeState } from './store-state.ts';
 
 /** An error of the system, and the calls that it may come from. */
@@ -72,13 +72,14 @@ export async function failEveryCall(
 ): Promise<FailureReport> {
   const report: FailureReport = { faults: 0, failures: 0, complaints: [] };
   const check = new ImageCheck(newPath, makeDump(newPath(), 99, 4));
+  const done = await factsWhenDone(template, newPath(), tried);
   for (let nth = first; ; nth += stride) {
     const directory = newPath();
     const attempt = new Attempt(template, directory, check);
     const failed = await attempt.run(tried, failure, nth);
     try {
       if (failed === undefined) await attempt.end();
-      else await attempt.check(tried, failure);
+      else await attempt.check(tried, failure, done);
     } catch (error) {
       const message = String(error).split('\n', 4).join(' ');
       report.complaints.push(`${tried.name}, ${failed ?? 'nothing fails'}: ${message}`);
@@ -90,6 +91,21 @@ export async function failEveryCall(
   }
 }
 
+/** What the store holds after an operation that nothing disturbs. */
+async function factsWhenDone(
+  template: World,
+  directory: string,
+  tried: StoreOperation,
+): Promise<StoreFacts> {
+  const copy = template.copyTo(directory, nodeFiles);
+  await copy.open();
+  // Those that are to be found out fail by themselves.
+  await tried.run(copy).catch(() => undefined);
+  const facts = copy.facts();
+  await copy.close();
+  return facts;
+}
+
 /** One operation on a store of its own, with one failure. */
 class Attempt {
   readonly #faulty = new FaultyFiles();
@@ -97,7 +113,7 @@ class Attempt {
   readonly #check: ImageCheck;
   readonly #directory: string;
   error: unknown;
-  #before: ReturnType<World['facts']> | undefined;
+  #before: StoreFacts | undefined;
   #state: ReturnType<typeof storeState> | undefined;
 
   constructor(template: World, directory: string, check: ImageCheck) {
@@ -127,7 +143,11 @@ class Attempt {
   }
 
   /** Fails unless the store is as it was or, without an error, complete; and goes on. */
-  async check(tried: StoreOperation, { code, isSticky }: SystemFailure): Promise<void> {
+  async check(
+    tried: StoreOperation,
+    { code, isSticky }: SystemFailure,
+    done: StoreFacts,
+  ): Promise<void> {
     const world = this.#world;
     if (this.error !== undefined) {
       expectClear(this.error, code);
@@ -139,9 +159,12 @@ class Attempt {
     const now = world.facts();
     const before = this.#before ?? now;
     // What cannot be removed either may leave a pack that nobody knows.
-    const failedFacts = isSticky ? { ...before, packs: now.packs } : undefined;
-    const mayBeDone = this.error === undefined || tried.mayBeDone === true;
-    const after = mayBeDone ? now : failedFacts;
+    let after = isSticky ? { ...before, packs: now.packs } : undefined;
+    if (this.error === undefined) {
+      expect(oldFacts(now, before)).toEqual(oldFacts(done, before));
+      expect(now.snapshots.size).toBe(done.snapshots.size);
+      after = now;
+    } else if (tried.mayBeDone === true) after = { ...done, packs: now.packs };
     try {
       await this.#check.checkStore(world.store, { before, after, contents: world.contents });
     } finally {
@@ -163,6 +186,11 @@ class Attempt {
       : { before, after: undefined, contents };
     await this.#check.checkDirectory(this.#directory, expectation);
   }
+}
+
+/** What there is to say about the snapshots that had been there before. */
+function oldFacts(facts: StoreFacts, before: StoreFacts): (string | undefined)[] {
+  return [...before.snapshots.keys()].map((id) => facts.snapshots.get(id));
 }
 
 /** An error of the library, that says what the system said. */
