@@ -6,6 +6,7 @@ export type { Compression } from './archives/compression.ts';
 export type { ArchiveLimits } from './archives/limits.ts';
 export type { Skipped, SkippedPart } from './upper/skipped.ts';
 export { HOST_FILES, type CaptureSource } from './store/capture-source.ts';
+export type { CollectOptions, CollectReport } from './store/collect.ts';
 export type { Damage, OperationOptions, Progress } from './store/context.ts';
 export type { FilesDescription, ImageDescription, SnapshotDescription } from './store/describe.ts';
 export type { ArchiveTarget, ExportOptions } from './store/export-archive.ts';

@@ -105,19 +105,23 @@ export class Catalog {
     return this.#packs.store().generation;
   }
 
-  /** Whether pins, notes and removals are not all in a pack yet. */
-  get statesChanged(): boolean {
+  /** How many changes of pins, notes and marks no pack tells yet. */
+  get statesChanged(): number {
     return this.#packs.store().statesChanged;
   }
 
   /** Names of all timelines, sorted. */
   timelineNames(): string[] {
+    return this.timelines().map(({ name }) => name);
+  }
+
+  /** All timelines by name, and the greatest sequence that each ever gave. */
+  timelines(): { readonly name: string; readonly lastSequence: number }[] {
     return this.#database
       .all<TimelineColumns>('SELECT * FROM timelines ORDER BY name')
-      .map((row) => {
-        const columns = [row.number, row.name, row.last_sequence];
-        checkRow(this.#file, 'timelines', row.number, columns, row.checksum);
-        return row.name;
+      .map(({ number, name, last_sequence: lastSequence, checksum }) => {
+        checkRow(this.#file, 'timelines', number, [number, name, lastSequence], checksum);
+        return { name, lastSequence };
       });
   }
 
@@ -142,7 +146,7 @@ export class Catalog {
       const { timelineName, sequence } = capture.snapshot;
       const timeline = this.#timelineNumber(timelineName, sequence);
       const number = this.#packs.nextNumber('snapshots');
-      return this.snapshots.add(number, timeline, pack, capture.snapshot);
+      return this.snapshots.add({ number, timeline, pack }, capture.snapshot);
     });
   }
 
@@ -169,7 +173,9 @@ export class Catalog {
     signal?: AbortSignal,
   ): Promise<SnapshotRow[]> {
     return await this.#database.write(signal, () => {
-      this.#packs.putStore({ ...this.#packs.store(), statesChanged: true });
+      const store = this.#packs.store();
+      const statesChanged = store.statesChanged + states.length;
+      this.#packs.putStore({ ...store, statesChanged });
       return states.map((state) => this.snapshots.setState(state.id, state));
     });
   }

@@ -38,6 +38,8 @@ export interface Sentence {
   /** Ids of snapshots that are marked as removed. */
   readonly snapshots: readonly string[];
   readonly slots: readonly CondemnedSlots[];
+  /** The changes of states that the pack tells. */
+  readonly statesChanged: number;
 }
 
 /** What takes the place of packs, in one transaction. */
@@ -105,7 +107,7 @@ export class CollectionTable {
     return await this.#database.write(signal, () => {
       const { pack, manifests, snapshots, slots } = sentence;
       if (!snapshots.every((id) => this.#snapshots.isMarked(id))) return undefined;
-      const generation = this.#nextGeneration();
+      const generation = this.#nextGeneration(sentence.statesChanged);
       const number = pack && this.#packs.addPack(pack);
       for (const manifest of manifests) {
         const { id, digest, revision, baseId } = manifest;
@@ -117,10 +119,12 @@ export class CollectionTable {
     });
   }
 
-  #nextGeneration(): number {
+  /** @param told the changes of states that a pack tells from here on, if there are no others. */
+  #nextGeneration(told: number | undefined): number {
     const store = this.#packs.store();
     const generation = store.generation + 1;
-    this.#packs.putStore({ ...store, generation });
+    const statesChanged = store.statesChanged === told ? 0 : store.statesChanged;
+    this.#packs.putStore({ ...store, generation, statesChanged });
     return generation;
   }
 
@@ -131,14 +135,6 @@ export class CollectionTable {
     this.#database.run('INSERT INTO condemned VALUES (?, ?, ?)', segment, slots, checksum);
   }
 
-  /** Says that all pins, notes and removals are in a pack, if none has changed since. */
-  async confirmStates(generation: number): Promise<void> {
-    await this.#database.write(undefined, () => {
-      const store = this.#packs.store();
-      if (store.generation === generation) this.#packs.putStore({ ...store, statesChanged: false });
-    });
-  }
-
   /**
    * Puts a pack in the place of others, which are retired.
    *
@@ -147,7 +143,7 @@ export class CollectionTable {
   async replace(replacement: Replacement, signal?: AbortSignal): Promise<number> {
     return await this.#database.write(signal, () => {
       const { pack, packs, segments, goneSegments, manifests } = replacement;
-      const generation = this.#nextGeneration();
+      const generation = this.#nextGeneration(undefined);
       const number = pack && this.#packs.addPack(pack);
       for (const segment of segments) {
         this.#packs.moveSegment(segment.number, number as number, segment);

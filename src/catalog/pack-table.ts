@@ -30,8 +30,8 @@ export interface StoreRow {
   readonly storeId: Uint8Array;
   /** Raised whenever slots are condemned or segments move. */
   readonly generation: number;
-  /** Whether pins, notes and removals are not all in a pack yet. */
-  readonly statesChanged: boolean;
+  /** How many changes of pins, notes and marks no pack tells yet. */
+  readonly statesChanged: number;
 }
 
 /** Reads and writes rows of packs and segments. */
@@ -52,12 +52,12 @@ export class PackTable {
     }
     const { store_id: storeId, generation, states_changed: changed } = row;
     checkRow(file, 'store', 1, [storeId, generation, changed], row.checksum);
-    return { storeId, generation, statesChanged: changed === 1 };
+    return { storeId, generation, statesChanged: changed };
   }
 
   /** Writes the row of the store. */
   putStore({ storeId, generation, statesChanged }: StoreRow): void {
-    const columns = [storeId, generation, statesChanged ? 1 : 0];
+    const columns = [storeId, generation, statesChanged];
     const put = 'INSERT OR REPLACE INTO store VALUES (1, ?, ?, ?, ?)';
     this.#database.run(put, ...columns, rowChecksum('store', columns));
   }
@@ -94,6 +94,8 @@ export class PackTable {
     const columns = [number, pack.name, pack.sizeBytes, this.store().generation];
     const checksum = rowChecksum('packs', columns);
     this.#database.run('INSERT INTO packs VALUES (?, ?, ?, ?, ?)', ...columns, checksum);
+    // The same bytes once more: the file is needed again.
+    this.#database.run('DELETE FROM retired WHERE pack = ?', pack.name);
     return number;
   }
 

@@ -13,7 +13,7 @@ export const MIGRATIONS: readonly string[] = [
     id            INTEGER PRIMARY KEY CHECK (id = 1),
     store_id      BLOB    NOT NULL,      -- 16 random bytes, the same as in format.json
     generation    INTEGER NOT NULL,      -- raised when slots are condemned, and when segments move
-    states_changed INTEGER NOT NULL,     -- 1: pins, notes and removals are not all in a pack yet
+    states_changed INTEGER NOT NULL,     -- changes of pins, notes and marks that no pack tells yet
     checksum      BLOB    NOT NULL
   ) STRICT;
 

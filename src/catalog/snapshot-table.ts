@@ -202,7 +202,10 @@ export class SnapshotTable {
   }
 
   /** @internal Adds a row inside the catalog's transaction. */
-  add(number: number, timeline: number, pack: number, snapshot: SnapshotToAdd): SnapshotRow {
+  add(
+    { number, timeline, pack }: { number: number; timeline: number; pack: number },
+    snapshot: SnapshotToAdd,
+  ): SnapshotRow {
     const columns: ColumnValue[] = [
       number,
       snapshot.id,
@@ -233,7 +236,7 @@ export class SnapshotTable {
     return this.get(snapshot.id);
   }
 
-  /** The snapshot with this id, unless it is condemned. @throws StoreError NOT_FOUND when it is gone. */
+  /** The snapshot with this id, unless it is condemned. @throws StoreError NOT_FOUND. */
   get(id: string): SnapshotRow {
     const row = this.byId(id);
     if (row !== undefined && !row.condemned) return row;

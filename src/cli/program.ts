@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { captureCommand } from './capture.ts';
+import { collectCommand } from './collect.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { listCommand } from './list.ts';
@@ -42,6 +43,7 @@ export function makeProgram(signal: AbortSignal): Command {
     exportCommand(signal),
     removeCommand(signal),
     undeleteCommand(signal),
+    collectCommand(signal),
     verifyCommand(signal),
     statsCommand(),
   ];

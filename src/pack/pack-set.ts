@@ -75,6 +75,13 @@ export class PackSet {
     this.#descriptors.forget(this.#pathOf(name));
   }
 
+  /** Forgets packs that are gone: an open descriptor would keep their space. */
+  keepOnly(names: ReadonlySet<string>): void {
+    for (const name of [...this.#readers.keys()]) {
+      if (!names.has(name)) this.forget(name);
+    }
+  }
+
   /** Closes all descriptors. */
   close(): void {
     this.#readers.clear();

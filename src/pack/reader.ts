@@ -157,6 +157,24 @@ export class PackReader {
     }
   }
 
+  /**
+   * The block of the frame at `index` as it is in the pack, its checksum found right, to be copied
+   * into another pack. Valid until the next call.
+   */
+  frameBlock(table: FrameTable, index: number): Uint8Array {
+    const { offset, blockBytes } = table.entryAt(index);
+    try {
+      const block = this.#block({ offset, blockBytes });
+      const { type } = decodeBlock(block, this.file, offset);
+      const expected = table.isDelta(index) ? BLOCK.deltaFrame : BLOCK.frame;
+      if (type !== expected) throw this.corrupt(`block of type ${type}`, offset);
+      return block;
+    } catch (error) {
+      if (isDamage(error)) this.reportLost(table, index);
+      throw error;
+    }
+  }
+
   /** Decodes the frame at `index` into `target` (256 KiB) and returns its pages. */
   readFrame(table: FrameTable, index: number, target: Uint8Array): number {
     const { offset, blockBytes } = table.entryAt(index);

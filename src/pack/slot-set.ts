@@ -1,6 +1,6 @@
 /**
- * Sets of slots of one segment, as bits. Slots are dense from 0 (full pages) and from 2^31 (deltas):
- * a set of a million slots takes 128 KiB. Encoded by frames of 64 (FORMAT.md, section 7).
+ * Sets of slots of one segment, as bits. Slots are dense from 0 (full pages) and 2^31 (deltas): a
+ * set of a million slots takes 128 KiB. Encoded by frames of 64 (FORMAT.md, section 7).
  */
 import { FIRST_DELTA_SLOT } from '../bytes/slot.ts';
 import { ByteReader } from '../bytes/reader.ts';
@@ -81,6 +81,11 @@ export class SlotSet {
     const words = this.#wordsFor(isDelta, (at + 1) * 64);
     words[at * 2] = (words[at * 2] as number) | low;
     words[at * 2 + 1] = (words[at * 2 + 1] as number) | high;
+  }
+
+  /** Whether no slot is in the set. */
+  get isEmpty(): boolean {
+    return this.#full.every((word) => word === 0) && this.#delta.every((word) => word === 0);
   }
 
   /** How many slots are in the set. */

@@ -21,7 +21,13 @@ import {
   PACK_HEADER_BYTES,
   TABLE_FRAMES,
 } from './format.ts';
-import { encodeFrameTable, lowBits, type FrameEntry, type ShortPage } from './frame-table.ts';
+import {
+  countBits,
+  encodeFrameTable,
+  lowBits,
+  type FrameEntry,
+  type ShortPage,
+} from './frame-table.ts';
 
 /** Where a pack's bytes go, one after the other. */
 export interface Sink {
@@ -46,9 +52,11 @@ export interface ManifestToWrite {
 
 /** A frame whose pages have been collected: its block is yet to be encoded. */
 export interface CollectedFrame {
-  /** Number of the frame in its segment; its pages are its first slots. */
+  /** Number of the frame in its segment. */
   readonly frame: number;
   readonly pages: number;
+  /** Which of its slots they are, as bits: the first ones, unless given. */
+  readonly slots?: { readonly low: number; readonly high: number } | undefined;
   /** 32 bytes for each page; empty for delta pages. */
   readonly digests: Uint8Array;
   readonly shortPages: readonly ShortPage[];
@@ -118,13 +126,14 @@ export class PackWriter {
    *
    * @param block the encoded block of its pages.
    */
-  addFrame({ frame, pages, digests, shortPages }: CollectedFrame, block: Uint8Array): void {
+  addFrame({ frame, pages, slots, digests, shortPages }: CollectedFrame, block: Uint8Array): void {
     const isDelta = frame >= FIRST_DELTA_FRAME;
     const table = isDelta ? this.#delta : this.#full;
+    const { low, high } = slots ?? firstSlots(pages);
     table.entries.push({
       frame,
-      slotsLow: pages >= 32 ? -1 >>> 0 : lowBits(pages) >>> 0,
-      slotsHigh: pages === FRAME_PAGES ? -1 >>> 0 : lowBits(Math.max(0, pages - 32)) >>> 0,
+      slotsLow: low >>> 0,
+      slotsHigh: high >>> 0,
       offset: this.#offset,
       blockBytes: block.length,
       digestsOffset: 0,
@@ -197,8 +206,9 @@ export class PackWriter {
     let offset = place.offset + BLOCK_HEADER_BYTES;
     const { entries } = this.#full;
     for (let i = entries.length - this.#undigestedFrames; i < entries.length; i++) {
-      entries[i] = { ...(entries[i] as FrameEntry), digestsOffset: offset };
-      offset += FRAME_PAGES * DIGEST_BYTES;
+      const entry = entries[i] as FrameEntry;
+      entries[i] = { ...entry, digestsOffset: offset };
+      offset += (countBits(entry.slotsLow) + countBits(entry.slotsHigh)) * DIGEST_BYTES;
     }
     this.#digestCount = 0;
     this.#undigestedFrames = 0;
@@ -227,6 +237,13 @@ export class PackWriter {
     this.#hasher.update(bytes);
     this.#offset += bytes.length;
   }
+}
+
+function firstSlots(pages: number): { low: number; high: number } {
+  return {
+    low: pages >= 32 ? -1 : lowBits(pages),
+    high: pages === FRAME_PAGES ? -1 : lowBits(Math.max(0, pages - 32)),
+  };
 }
 
 interface BlockRange {

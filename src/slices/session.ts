@@ -146,17 +146,19 @@ export class Session {
 interface Stock {
   readonly packs: PackSet;
   readonly decoder: PageDecoder;
+  /** Of the store, when it was last used. */
+  generation: number;
   /** The session that reads with it. */
   user: Session | undefined;
 }
 
 function newStock(
   { files, zstd }: ThreadParts,
-  { packs: directory, cacheBytes }: SessionSetup,
+  { packs: directory, cacheBytes, generation }: SessionSetup,
 ): Stock {
   const pathOf = (name: string) => join(directory, name.slice(0, 2), `${name}.pack`);
   const packs = new PackSet(files, zstd, pathOf);
-  return { packs, decoder: new PageDecoder(packs, cacheBytes), user: undefined };
+  return { packs, decoder: new PageDecoder(packs, cacheBytes), generation, user: undefined };
 }
 
 /** What a thread has for all its sessions. */
@@ -176,6 +178,9 @@ export class ThreadParts {
   stock(setup: SessionSetup): Stock {
     let stock = this.#stocks.get(setup.packs);
     if (stock === undefined) this.#stocks.set(setup.packs, (stock = newStock(this, setup)));
+    // An open descriptor would keep the space of a pack that is gone.
+    if (stock.generation !== setup.generation) stock.packs.close();
+    stock.generation = setup.generation;
     return stock;
   }
 

@@ -22,6 +22,8 @@ export interface SessionSetup {
   readonly fresh: boolean;
   /** Memory of the table of segments. */
   readonly segments: SharedArrayBuffer;
+  /** Of the store: when it is another one, packs may be gone that a thread has open. */
+  readonly generation: number;
   /** Bytes of decoded frames that one thread keeps. */
   readonly cacheBytes: number;
   /** Frames that are known to be damaged. */

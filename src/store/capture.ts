@@ -16,7 +16,7 @@ import { now, Pacer } from './clock.ts';
 import { writableStaging, type OperationOptions, type StoreContext } from './context.ts';
 import { refreshIndex } from './index-refresh.ts';
 import { loadLostFrames } from './lost-frames.ts';
-import { lockTimeline } from './timeline-lock.ts';
+import { lockTimeline } from './locks.ts';
 
 /**
  * Captures into a timeline and returns the row of the new snapshot.

@@ -45,6 +45,7 @@ export async function withCrew<T>(
   const setup = {
     packs: layout.packs,
     segments: segments.table.buffer,
+    generation: segments.generation,
     cacheBytes: settings.cacheBytes / Math.max(1, threads.workers),
     lostFrames: packs.lostFrames.all(),
     refuseLost: needs.refuseLost ?? false,

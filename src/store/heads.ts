@@ -131,6 +131,14 @@ function evict(context: StoreContext, timeline: string): void {
   );
 }
 
+/** Takes away what is kept of snapshots that are gone. */
+export function evictCache({ files, layout }: StoreContext, ids: ReadonlySet<string>): void {
+  for (const name of files.list(layout.cache).map((bytes) => bytes.toString())) {
+    const id = /^[0-9a-f]{16}-([0-9A-Z]{26})\./.exec(name)?.[1];
+    if (id !== undefined && !ids.has(id)) removeIfThere(files, join(layout.cache, name));
+  }
+}
+
 function evictBeyondLimit(files: Files, directory: string, names: readonly string[]): void {
   const byAge = names.map((name) => {
     const { sizeBytes, modifiedNs } = files.lstat(join(directory, name));

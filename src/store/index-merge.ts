@@ -43,6 +43,20 @@ export async function mergeIndex(context: StoreContext, pacer: Pacer): Promise<v
   }
 }
 
+/** Writes runs once more of which more than half is about segments that are gone. */
+export async function cleanIndex(context: StoreContext, pacer: Pacer): Promise<void> {
+  listRuns(context);
+  const { segments } = context;
+  for (const run of context.index.runs) {
+    const known = run.segments.filter((number) => segments.table.has(number)).length;
+    if (known * 2 >= run.segments.length) continue;
+    if (known > 0) await mergeChosen(context, [run], pacer);
+    else context.files.removeTree(run.path);
+    await pacer.pause();
+  }
+  listRuns(context);
+}
+
 function sizeOf(run: RunFile): { run: RunFile; sizeBytes: number; segmentCount: number } {
   return { run, sizeBytes: run.sizeBytes, segmentCount: run.segments.length };
 }

@@ -30,6 +30,32 @@ export interface StagedCapture {
   readonly snapshot: CaptureToCommit['snapshot'];
 }
 
+/**
+ * Puts a sealed pack in its place, and lets `commit` make it part of the store; a pack that was not
+ * committed is taken away again.
+ *
+ * @param isCommitted whether the catalog has what was to be committed, after a failure.
+ */
+export async function publishPack<T>(
+  context: StoreContext,
+  staged: {
+    readonly path: string;
+    readonly name: string;
+    readonly manifests: readonly Uint8Array[];
+  },
+  commit: () => Promise<T>,
+  isCommitted: () => boolean,
+): Promise<T> {
+  verifyStaged(context, staged.path, staged.manifests);
+  try {
+    movePack(context, staged.path, staged.name);
+    return await commit();
+  } catch (error) {
+    if (!isCommitUncertain(error)) takeBack(context, staged.name, undefined, isCommitted);
+    throw error;
+  }
+}
+
 /** Makes a capture part of the store. */
 export async function publish(
   context: StoreContext,
@@ -39,7 +65,7 @@ export async function publish(
   const { pack, segment, snapshot } = staged;
   const { name } = pack;
   const pacer = new Pacer(signal);
-  verifyStaged(context, staged);
+  verifyStaged(context, staged.path, [snapshot.manifestDigest]);
   await pacer.pause();
   let run: string | undefined;
   try {
@@ -48,7 +74,8 @@ export async function publish(
     run = await writeRun(context, { identity: segment.identity, packName: name, local: 0 }, signal);
     return await context.catalog.commitCapture({ pack, segment, snapshot }, signal);
   } catch (error) {
-    if (!isCommitUncertain(error)) takeBack(context, name, run, snapshot.id);
+    const isCommitted = () => context.catalog.snapshots.byId(snapshot.id) !== undefined;
+    if (!isCommitUncertain(error)) takeBack(context, name, run, isCommitted);
     throw error;
   }
 }
@@ -61,13 +88,14 @@ function isCommitUncertain(error: unknown): boolean {
 }
 
 /** Decodes every table of the pack as a reader will, before anything is promised. */
-function verifyStaged(context: StoreContext, staged: StagedCapture): void {
+function verifyStaged(context: StoreContext, path: string, manifests: readonly Uint8Array[]): void {
   const descriptors = new DescriptorPool(context.files, 1);
   try {
-    const reader = openPack(context.files, descriptors, context.zstd, staged.path);
+    const reader = openPack(context.files, descriptors, context.zstd, path);
     reader.footer.references.forEach((_, segment) => reader.frameTables(segment));
     reader.checkDigests();
-    reader.readManifest(staged.snapshot.manifestDigest);
+    reader.readStates();
+    for (const digest of manifests) reader.readManifest(digest);
   } finally {
     descriptors.close();
   }
@@ -102,10 +130,10 @@ function takeBack(
   context: StoreContext,
   name: string,
   run: string | undefined,
-  snapshotId: string,
+  isCommitted: () => boolean,
 ): void {
   try {
-    if (context.catalog.snapshots.byId(snapshotId) !== undefined) return;
+    if (isCommitted()) return;
     context.packs.forget(name);
     for (const path of [context.layout.packFile(name), run]) {
       if (path !== undefined && exists(context.files, path)) context.files.unlink(path);

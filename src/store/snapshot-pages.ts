@@ -129,14 +129,14 @@ function* readStack(
   let manifest = readManifest(context, row);
   const levels = [levelOf(context, row, manifest)];
   let above = row;
-  // Depths go down one by one: the chain ends, whatever a damaged manifest says.
-  for (let depth = manifest.base?.depth ?? 0; depth > 0; depth--) {
+  // Depths only go down: the chain ends, whatever a damaged manifest says.
+  for (let depth = manifest.base?.depth ?? 0; depth > 0; depth = manifest.base?.depth ?? 0) {
     const base = baseRow(context, above, manifest.base as RecipeBase);
     const below = fresh ? undefined : context.pagesCache.get(base);
     if (below !== undefined) return { levels, below };
     yield;
     manifest = readManifest(context, base);
-    if ((manifest.base?.depth ?? 0) !== depth - 1) throw wrongBase(levels.at(-1) as Level);
+    if ((manifest.base?.depth ?? 0) >= depth) throw wrongBase(levels.at(-1) as Level);
     levels.push(levelOf(context, base, manifest));
     above = base;
   }
@@ -145,10 +145,6 @@ function* readStack(
 
 function levelOf(context: StoreContext, row: SnapshotRow, manifest: Manifest): Level {
   const numbers = manifest.segments.map((identity) => context.segments.find(identity));
-  if (numbers.includes(0)) {
-    const file = context.layout.catalogFile;
-    throw new StoreError('CORRUPT', 'the catalog lacks a segment', { snapshot: row.id, file });
-  }
   const file = context.layout.packFile(row.packName);
   return { manifest, file, row, numbers };
 }
@@ -176,7 +172,10 @@ function* runsOf(stack: Stack, depth: number, entry: number): Generator<undefine
   for (let count = 1; cursor.next(); count++) {
     if (cursor.kind === RUN.zero) runs.add(ZERO_SEGMENT, 0, cursor.pages);
     else if (cursor.kind === RUN.slots) {
-      runs.add(level.numbers[cursor.segment] as number, cursor.slot, cursor.pages);
+      const number = level.numbers[cursor.segment] as number;
+      // Only here: a segment of which nothing is used may be gone.
+      if (number === 0) throw lacksSegment(level);
+      runs.add(number, cursor.slot, cursor.pages);
     } else if (same === undefined || !same(runs, cursor.pages)) throw wrongBase(level);
     if (count % RUNS_IN_ONE_GO === 0) yield;
   }
@@ -212,12 +211,18 @@ function sameAsBase(
   };
 }
 
-function alignedFile(
+/** A file of a manifest, as far as alignment goes. */
+export function alignedFile(
   manifest: Manifest,
   entry: number,
 ): { pageCount: number; addresses: Content['addresses'] } {
   const content = manifest.entries[entry]?.content as Content;
   return { pageCount: pagesOf(content.sizeBytes), addresses: content.addresses };
+}
+
+function lacksSegment({ file, row }: Level): StoreError {
+  const message = 'a recipe refers to a segment that the catalog lacks';
+  return new StoreError('CORRUPT', message, { file, snapshot: row.id });
 }
 
 function wrongBase({ file, row }: Level): StoreError {

@@ -106,7 +106,7 @@ export class Snapshot {
   /**
    * Rebuilds the image directory in `target`, which must be absent or an empty directory.
    *
-   * @throws StoreError EXISTS, NOT_FOUND (no directory to restore into, or a snapshot that is gone),
+   * @throws StoreError EXISTS, NOT_FOUND (no directory to restore into, or the snapshot is gone),
    * CORRUPT, STORAGE, ABORTED, CLOSED. Nothing is left behind.
    */
   async restore(target: string, options: RestoreOptions = {}): Promise<RestoreReport> {

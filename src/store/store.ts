@@ -3,6 +3,8 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { nodeFiles } from '../files/node-files.ts';
 import type { Files } from '../files/files.ts';
+import type { RunningOperation } from './activity.ts';
+import type { CollectOptions, CollectReport } from './collect.ts';
 import { resolveSnapshot, checkTimelineName } from './names.ts';
 import { openStore } from './open-store.ts';
 import { Operations } from './operations.ts';
@@ -173,6 +175,21 @@ export class SnapshotStore {
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     return await this.#operations.run(options, (context) => verify(context, options));
+  }
+
+  /**
+   * Gives back the space of snapshots that have been removed, beside whatever else runs. It may be
+   * stopped or killed at any time: the next one goes on. Snapshots that are marked as removed can
+   * no longer be undeleted once it has begun.
+   *
+   * @throws StoreError CORRUPT (a snapshot is damaged, and what it needs cannot be known: remove or
+   * repair it first), LOCKED (another collection runs), READ_ONLY, STORAGE, ABORTED, CLOSED.
+   */
+  async collect(options: CollectOptions = {}): Promise<CollectReport> {
+    return await this.#operations.write(options, async (context, operation) => {
+      const { collect } = await import('./collect.ts');
+      return await collect(context, operation as RunningOperation, options);
+    });
   }
 
   /** How much the store holds. */

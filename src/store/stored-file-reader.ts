@@ -23,6 +23,7 @@ export class StoredFileReader {
     this.#session = new Session(this.#parts, {
       packs: layout.packs,
       segments: segments.table.buffer,
+      generation: segments.generation,
       cacheBytes: CACHE_BYTES,
       cells: NO_CELLS,
       lostFrames: [],

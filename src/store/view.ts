@@ -7,7 +7,7 @@ import type { StoreContext } from './context.ts';
 
 /** Makes what is remembered as new as the catalog. @throws StoreError CORRUPT. */
 export function refreshView(context: StoreContext): void {
-  const { catalog, segments, condemned, pagesCache } = context;
+  const { catalog, segments, condemned, pagesCache, packs } = context;
   const { generation } = catalog;
   if (generation === segments.generation) {
     segments.refresh();
@@ -17,4 +17,5 @@ export function refreshView(context: StoreContext): void {
   condemned.load();
   pagesCache.clear();
   segments.reload(generation);
+  packs.keepOnly(new Set(catalog.packs().map(({ name }) => name)));
 }

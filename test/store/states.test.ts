@@ -42,6 +42,7 @@ const MATRIX: Record<string, Row> = {
   'store.timeline': { call: ({ store }) => store.timeline('t'), outcomes: always },
   'store.timelines': { call: ({ store }) => store.timelines(), outcomes: reads },
   'store.snapshot': { call: ({ store }) => store.snapshot('t'), outcomes: reads },
+  'store.collect': { call: ({ store }, options) => store.collect(options), outcomes: writes },
   'store.verify': { call: ({ store }, options) => store.verify(options), outcomes: readsLong },
   'store.statistics': { call: ({ store }) => store.statistics(), outcomes: reads },
   'store.close': { call: ({ store }) => store.close(), outcomes: always },

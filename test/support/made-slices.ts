@@ -55,7 +55,7 @@ export function setupOf(
   change: Partial<SessionSetup> = {},
 ): SessionSetup {
   const packs = { packs: directory.path, segments: directory.table.buffer, fresh: true };
-  const none = { lostFrames: [], refuseLost: false, sources: [], head: undefined };
+  const none = { generation: 0, lostFrames: [], refuseLost: false, sources: [], head: undefined };
   return { ...packs, cacheBytes: 0, cells: new SharedArrayBuffer(0), ...none, ...change };
 }
 

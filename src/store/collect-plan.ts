@@ -1,0 +1,91 @@
+/**
+ * Which packs a collection drops, and which it writes once more: pure, from what is needed of each.
+ *
+ * A pack is dropped when nothing of it is needed. It is compacted when more of it is waste than the
+ * threshold says. Small packs, of which every capture makes one, are merged when there are many:
+ * each byte is then written again as often as packs of one size grow into larger ones.
+ */
+import type { PackSurvey } from './survey.ts';
+
+/** What is to be done. */
+export interface CollectPlan {
+  readonly drop: readonly PackSurvey[];
+  /** Packs that become one. */
+  readonly compact: readonly (readonly PackSurvey[])[];
+}
+
+/** How it is decided. */
+export interface CollectThresholds {
+  /** Waste that is tolerated, as a part of a pack: 0 for none. */
+  readonly wasteThreshold: number;
+  /** Bytes that may be written. */
+  readonly maxBytes: number;
+}
+
+/** Packs below this are merged... */
+const SMALL_BYTES = 4 * 1024 * 1024;
+/** ...when there are so many... */
+const MANY = 32;
+/** ...into packs of about this size: what is lost with one, and what one compaction writes. */
+const MERGED_BYTES = 32 * 1024 * 1024;
+
+/** Decides what is to be done. */
+export function planCollection(
+  surveys: readonly PackSurvey[],
+  { wasteThreshold, maxBytes }: CollectThresholds,
+): CollectPlan {
+  const states = newestStates(surveys);
+  const drop = surveys.filter((survey) => survey !== states && isUnneeded(survey));
+  const kept = surveys.filter((survey) => !drop.includes(survey));
+  const wasteful = kept.filter((survey) => {
+    const waste = survey.sizeBytes - survey.liveBytes;
+    return survey.deadBytes > 0 && waste > survey.sizeBytes * wasteThreshold;
+  });
+  const small = kept.filter(({ liveBytes }) => liveBytes < SMALL_BYTES);
+  const merged = small.length >= MANY ? small : [];
+  const chosen = kept.filter((survey) => wasteful.includes(survey) || merged.includes(survey));
+  // One pack by itself, without waste, would only become itself again.
+  const groups = grouped(chosen).filter((group) => {
+    return group.length > 1 || group.some((survey) => wasteful.includes(survey));
+  });
+  return { drop, compact: withinBudget(groups, maxBytes) };
+}
+
+/** The states of the highest generation are what a repair believes. */
+function newestStates(surveys: readonly PackSurvey[]): PackSurvey | undefined {
+  let newest: PackSurvey | undefined;
+  for (const survey of surveys) {
+    const generation = survey.statesGeneration;
+    if (generation !== undefined && generation >= (newest?.statesGeneration ?? 0)) newest = survey;
+  }
+  return newest;
+}
+
+function isUnneeded({ segments, manifests }: PackSurvey): boolean {
+  return manifests.length === 0 && segments.every(({ livePages }) => livePages === 0);
+}
+
+/** Neighbours by age together: what was captured together is mostly needed together. */
+function grouped(packs: readonly PackSurvey[]): PackSurvey[][] {
+  const groups: PackSurvey[][] = [];
+  let bytes = Infinity;
+  for (const pack of packs) {
+    if (bytes + pack.liveBytes > MERGED_BYTES) {
+      groups.push([]);
+      bytes = 0;
+    }
+    groups.at(-1)?.push(pack);
+    bytes += pack.liveBytes;
+  }
+  return groups;
+}
+
+function withinBudget(groups: readonly PackSurvey[][], maxBytes: number): PackSurvey[][] {
+  let left = maxBytes;
+  return groups.filter((group) => {
+    const bytes = group.reduce((sum, { liveBytes }) => sum + liveBytes, 0);
+    if (bytes > left) return false;
+    left -= bytes;
+    return true;
+  });
+}

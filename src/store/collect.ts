@@ -1,0 +1,377 @@
+/**
+ * Collect: gives back the space of what has been removed, beside captures and restores of this and
+ * other processes, in steps that are each a transaction: a kill at any point loses nothing, and the
+ * next collection goes on.
+ *
+ * 1. mark what is needed, exactly                         4. drop packs that nobody needs
+ * 2. condemn the rest, and raise the generation           5. compact packs with waste, merge small
+ * 3. wait for older work, mark what it has committed      6. unlink when older work has ended
+ *
+ * Packs that the catalog does not know are never touched: they may be all that is left of
+ * acknowledged snapshots whose catalog was lost. They are reported, and `repair` adopts them.
+ */
+import type { SnapshotRow } from '../catalog/rows.ts';
+import { isDamage, type StoreError } from '../errors.ts';
+import { idToText } from '../bytes/id.ts';
+import type { RunningOperation } from './activity.ts';
+import { monotonicMs, Pacer } from './clock.ts';
+import { planCollection, type CollectPlan } from './collect-plan.ts';
+import { Compaction } from './compact.ts';
+import { condemn } from './condemn.ts';
+import { writableStaging, type OperationOptions, type StoreContext } from './context.ts';
+import { evictCache } from './heads.ts';
+import { cleanIndex } from './index-merge.ts';
+import type { LiveSlots } from './live-slots.ts';
+import { lockCollection } from './locks.ts';
+import { markLive } from './mark.ts';
+import { awaitOlderWork } from './older-work.ts';
+import { publishPack } from './publish.ts';
+import { unlinkRetired, type Patience } from './retired.ts';
+import { StagedPack } from './staged-pack.ts';
+import { clearDeadStaging } from './staging.ts';
+import { statesBlock } from './states-block.ts';
+import {
+  surveyPacks,
+  takeInventory,
+  type Inventory,
+  type Needs,
+  type PackSurvey,
+  type Survey,
+} from './survey.ts';
+import { unknownPacks } from './unknown-packs.ts';
+import { refreshView } from './view.ts';
+
+/** What collect takes. */
+export interface CollectOptions extends OperationOptions {
+  /** Says what would be freed, and changes nothing. */
+  readonly dryRun?: boolean | undefined;
+  /** Bytes of packs that may be written; without limit unless given. */
+  readonly maxBytes?: number | undefined;
+  /**
+   * Milliseconds after which nothing new is begun; without limit unless given, but for other
+   * operations, which are waited for at most 5 seconds.
+   */
+  readonly maxMilliseconds?: number | undefined;
+  /** The part of a pack that may be waste, 0.3 by default; with 0 all of it is freed. */
+  readonly wasteThreshold?: number | undefined;
+}
+
+/** What a collection found and did. Bytes of pages that share a frame are estimates. */
+export interface CollectReport {
+  readonly dryRun: boolean;
+  /** Pages that no snapshot needs, and about the bytes of packs that they and the rest take. */
+  readonly deadPages: number;
+  readonly deadBytes: number;
+  /** Snapshots that could be undeleted before, and no longer can. */
+  readonly condemnedSnapshots: number;
+  /** Packs of which nothing was needed, and packs that were written once more. */
+  readonly droppedPacks: number;
+  readonly compactedPacks: number;
+  /** Bytes of the packs that were written. */
+  readonly writtenBytes: number;
+  /** Bytes of the packs that were unlinked; in a dry run, of those that would be. */
+  readonly unlinkedBytes: number;
+  /** Packs that operations may still be reading: the next collection unlinks them. */
+  readonly waitingPacks: number;
+  readonly waitingBytes: number;
+  /** Packs that the catalog does not know: never deleted; `repair` adopts them. */
+  readonly unknownPacks: readonly string[];
+  /** What is damaged, and was left as it is. */
+  readonly damage: readonly string[];
+  /** Whether all was done; otherwise time, bytes or other operations were in the way. */
+  readonly complete: boolean;
+}
+
+const DEFAULT_WASTE = 0.3;
+const PATIENCE_MS = 5000;
+/** Snapshots that are undeleted in between begin it again: at most. */
+const MAX_ATTEMPTS = 10;
+
+/** Collects. @throws StoreError CORRUPT when what a snapshot needs cannot be known; LOCKED. */
+export async function collect(
+  context: StoreContext,
+  own: RunningOperation,
+  options: CollectOptions,
+): Promise<CollectReport> {
+  const staging = writableStaging(context);
+  const limits = checkOptions(options);
+  const lock = await lockCollection(context, options.signal);
+  try {
+    // Another collection may have ended just now.
+    refreshView(context);
+    const collection = new Collection(context, own, limits, options);
+    if (options.dryRun === true) return await collection.dryRun();
+    clearDeadStaging(context.files, context.layout, staging.name);
+    return await collection.run();
+  } finally {
+    lock.release();
+  }
+}
+
+interface Limits {
+  readonly maxBytes: number;
+  readonly deadlineMs: number;
+  readonly wasteThreshold: number;
+}
+
+/** @throws TypeError, RangeError. */
+function checkOptions(options: CollectOptions): Limits {
+  const { maxBytes = Infinity, maxMilliseconds = Infinity } = options;
+  const wasteThreshold = options.wasteThreshold ?? DEFAULT_WASTE;
+  const values = { maxBytes, maxMilliseconds, wasteThreshold };
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof value !== 'number') throw new TypeError(`${name} is not a number`);
+    if (!(value >= 0)) throw new RangeError(`${name} is ${value}, not 0 or more`);
+  }
+  if (wasteThreshold > 1) throw new RangeError(`wasteThreshold is ${wasteThreshold}, not 0 to 1`);
+  return { maxBytes, wasteThreshold, deadlineMs: monotonicMs() + maxMilliseconds };
+}
+
+/** One collection. */
+class Collection {
+  readonly #context: StoreContext;
+  readonly #own: RunningOperation;
+  readonly #limits: Limits;
+  readonly #options: CollectOptions;
+  readonly #pacer: Pacer;
+  #unlinkedBytes = 0;
+  #droppedPacks = 0;
+  #compactedPacks = 0;
+  #writtenBytes = 0;
+  #isComplete = true;
+  readonly #damage = new Set<string>();
+
+  constructor(
+    context: StoreContext,
+    own: RunningOperation,
+    limits: Limits,
+    options: CollectOptions,
+  ) {
+    this.#context = context;
+    this.#own = own;
+    this.#limits = limits;
+    this.#options = options;
+    this.#pacer = new Pacer(options.signal);
+  }
+
+  /** What a collection would do now. */
+  async dryRun(): Promise<CollectReport> {
+    const inventory = takeInventory(this.#context);
+    const rows = this.#rows();
+    const kept = rows.filter(({ removed }) => !removed);
+    const live = await this.#mark(kept);
+    const survey = await this.#survey(inventory, { live, rows: kept, condemned: undefined });
+    const plan = planCollection(survey.packs, this.#limits);
+    const gone = [...plan.drop, ...plan.compact.flat()];
+    this.#droppedPacks = plan.drop.length;
+    this.#compactedPacks = plan.compact.flat().length;
+    this.#writtenBytes = sumOf(plan.compact.flat(), ({ liveBytes }) => liveBytes);
+    this.#unlinkedBytes = sumOf(gone, ({ sizeBytes }) => sizeBytes);
+    const condemned = rows.filter((row) => row.removed && !row.condemned).length;
+    return this.#report(survey, condemned, true);
+  }
+
+  async run(): Promise<CollectReport> {
+    await this.#unlink();
+    const { survey, condemned, known, live } = await this.#condemn();
+    const isAlone = await this.#awaitOlderWork();
+    if (isAlone) {
+      await this.#context.catalog.collections.bury(this.#options.signal);
+      // What older work has committed meanwhile may refer to what is condemned.
+      const inventory = takeInventory(this.#context);
+      const rows = this.#rows();
+      const since = rows.filter((row) => !row.condemned && !known.has(row.id));
+      await this.#mark(since, live);
+      const plan = await this.#plan(inventory, live, rows);
+      await this.#drop(plan);
+      await this.#compact(plan);
+      await this.#unlink();
+      await this.#tidy();
+    }
+    return this.#report(survey, condemned, false);
+  }
+
+  #rows(): SnapshotRow[] {
+    const damage: StoreError[] = [];
+    const rows = this.#context.catalog.snapshots.all(damage);
+    // What a damaged row needs cannot be known.
+    if (damage[0] !== undefined) throw damage[0];
+    return rows;
+  }
+
+  async #mark(rows: readonly SnapshotRow[], live?: LiveSlots): Promise<LiveSlots> {
+    const { onProgress } = this.#options;
+    return await markLive(this.#context, rows, { pacer: this.#pacer, live, onProgress });
+  }
+
+  async #survey(inventory: Inventory, needs: Needs): Promise<Survey> {
+    const survey = await surveyPacks(this.#context, inventory, needs, this.#pacer);
+    for (const { message } of survey.damage) this.#damage.add(message);
+    return survey;
+  }
+
+  /** Marks and condemns, again where a snapshot was undeleted in between. */
+  async #condemn(): Promise<{
+    survey: Survey;
+    condemned: number;
+    known: Set<string>;
+    live: LiveSlots;
+  }> {
+    for (let attempt = 1; ; attempt++) {
+      const { statesChanged } = this.#context.catalog;
+      const inventory = takeInventory(this.#context);
+      const rows = this.#rows();
+      const kept = rows.filter(({ removed }) => !removed);
+      const live = await this.#mark(kept);
+      const survey = await this.#survey(inventory, { live, rows: kept, condemned: undefined });
+      const what = { rows, packs: survey.packs, statesChanged };
+      const { signal } = this.#options;
+      if (await condemn(this.#context, what, this.#pacer, signal)) {
+        refreshView(this.#context);
+        const known = new Set(kept.map(({ id }) => id));
+        const condemned = rows.filter((row) => row.removed && !row.condemned).length;
+        return { survey, condemned, known, live };
+      }
+      if (attempt === MAX_ATTEMPTS) throw new Error('snapshots are undeleted all the time');
+    }
+  }
+
+  get #patience(): Patience {
+    const deadlineMs = Math.min(this.#limits.deadlineMs, monotonicMs() + PATIENCE_MS);
+    return { deadlineMs, signal: this.#options.signal };
+  }
+
+  async #awaitOlderWork(): Promise<boolean> {
+    const { generation } = this.#context.catalog;
+    const isAlone = await awaitOlderWork(this.#context, this.#own, generation, this.#patience);
+    if (!isAlone) this.#isComplete = false;
+    return isAlone;
+  }
+
+  /** From here on nothing new refers to what is not live: the plan stays right. */
+  async #plan(
+    inventory: Inventory,
+    live: LiveSlots,
+    rows: readonly SnapshotRow[],
+  ): Promise<CollectPlan> {
+    const { condemned } = this.#context;
+    const { packs } = await this.#survey(inventory, { live, rows, condemned });
+    const plan = planCollection(packs, this.#limits);
+    const all = planCollection(packs, { ...this.#limits, maxBytes: Infinity });
+    if (plan.compact.length < all.compact.length) this.#isComplete = false;
+    return plan;
+  }
+
+  async #drop({ drop }: CollectPlan): Promise<void> {
+    if (drop.length === 0) return;
+    await this.#context.catalog.collections.replace(
+      {
+        packs: drop.map(({ name }) => name),
+        pack: undefined,
+        segments: [],
+        goneSegments: drop.flatMap(({ segments }) => segments.map(({ number }) => number)),
+        manifests: [],
+      },
+      this.#options.signal,
+    );
+    refreshView(this.#context);
+    this.#droppedPacks = drop.length;
+    // Before anything is written: on a full disk this makes the room.
+    await this.#unlink();
+  }
+
+  async #compact({ compact }: CollectPlan): Promise<void> {
+    const total = compact.flat().length;
+    for (const group of compact) {
+      if (monotonicMs() >= this.#limits.deadlineMs) {
+        this.#isComplete = false;
+        return;
+      }
+      try {
+        await this.#compactGroup(group);
+        this.#compactedPacks += group.length;
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        this.#damage.add(error instanceof Error ? error.message : String(error));
+        this.#isComplete = false;
+      }
+      this.#options.onProgress?.({ phase: 'packs', done: this.#compactedPacks, total });
+    }
+  }
+
+  async #compactGroup(group: readonly PackSurvey[]): Promise<void> {
+    const context = this.#context;
+    const staged = new StagedPack(context);
+    try {
+      const compaction = new Compaction(context, staged.writer, this.#pacer);
+      for (const survey of group) await compaction.add(survey);
+      if (group.some(({ statesGeneration }) => statesGeneration !== undefined)) {
+        const generation = context.catalog.generation + 1;
+        staged.writer.addStates(statesBlock(context, this.#rows(), generation));
+      }
+      const pack = staged.seal();
+      await this.#pacer.pause();
+      const packs = group.map(({ name }) => name);
+      const { written, manifestDigests } = compaction;
+      await publishPack(
+        context,
+        { path: staged.path, name: pack.name, manifests: manifestDigests },
+        () => {
+          const { signal } = this.#options;
+          return context.catalog.collections.replace({ packs, pack, ...written }, signal);
+        },
+        () => context.catalog.packs().some(({ name }) => name === pack.name),
+      );
+      this.#writtenBytes += pack.sizeBytes;
+      refreshView(context);
+    } catch (error) {
+      staged.discard();
+      throw error;
+    }
+  }
+
+  async #unlink(): Promise<void> {
+    this.#unlinkedBytes += await unlinkRetired(this.#context, this.#own, this.#patience);
+  }
+
+  /** What is left over of that which is gone. */
+  async #tidy(): Promise<void> {
+    const { catalog } = this.#context;
+    const rows = this.#rows();
+    evictCache(this.#context, new Set(rows.filter((row) => !row.condemned).map(({ id }) => id)));
+    await cleanIndex(this.#context, this.#pacer);
+    const hasOthers = catalog.collections.retired().length > 0;
+    if (hasOthers || unknownPacks(this.#context).length > 0) return;
+    const gone = new Set(catalog.collections.tombstones());
+    for (const { name } of catalog.packs()) {
+      for (const entry of this.#context.packs.reader(name).footer.entries) {
+        if (entry.type === 'manifest') gone.delete(idToText(entry.snapshotId));
+      }
+      await this.#pacer.pause();
+    }
+    await catalog.collections.forgetTombstones([...gone]);
+  }
+
+  #report(survey: Survey, condemnedSnapshots: number, dryRun: boolean): CollectReport {
+    const retired = this.#context.catalog.collections.retired();
+    return {
+      dryRun,
+      deadPages: sumOf(survey.packs, ({ segments }) => sumOf(segments, (s) => s.deadPages)),
+      deadBytes: sumOf(survey.packs, ({ deadBytes }) => deadBytes),
+      condemnedSnapshots,
+      droppedPacks: this.#droppedPacks,
+      compactedPacks: this.#compactedPacks,
+      writtenBytes: this.#writtenBytes,
+      unlinkedBytes: this.#unlinkedBytes,
+      waitingPacks: retired.length,
+      waitingBytes: sumOf(retired, ({ sizeBytes }) => sizeBytes),
+      unknownPacks: unknownPacks(this.#context),
+      damage: [...this.#damage],
+      complete: this.#isComplete && retired.length === 0,
+    };
+  }
+}
+
+function sumOf<T>(items: readonly T[], valueOf: (item: T) => number): number {
+  return items.reduce((sum, item) => sum + valueOf(item), 0);
+}

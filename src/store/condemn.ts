@@ -1,0 +1,134 @@
+/**
+ * The first half of a collection: what no snapshot needs is condemned, in one transaction, and from
+ * then on nothing new refers to it. Before that, a pack is published with the states of snapshots,
+ * and with the manifests of those whose recipes differed from what is removed.
+ */
+import { sha256 } from '#digest';
+import { sameBytes } from '../bytes/hex.ts';
+import { idToText } from '../bytes/id.ts';
+import type { CondemnedSlots, RewrittenManifest, Sentence } from '../catalog/collection-table.ts';
+import type { SnapshotRow } from '../catalog/rows.ts';
+import { encodeManifest } from '../manifest/manifest.ts';
+import { encodeSlotSet, SlotSet } from '../pack/slot-set.ts';
+import type { Pacer } from './clock.ts';
+import type { StoreContext } from './context.ts';
+import { publishPack } from './publish.ts';
+import { rewriteManifest } from './rewrite-manifest.ts';
+import { findPages } from './snapshot-pages.ts';
+import { StagedPack } from './staged-pack.ts';
+import { statesBlock } from './states-block.ts';
+import type { PackSurvey } from './survey.ts';
+
+/** What is to be condemned. */
+export interface Condemnation {
+  /** Every snapshot of the catalog. */
+  readonly rows: readonly SnapshotRow[];
+  readonly packs: readonly PackSurvey[];
+  /** As it was when the rows were read. */
+  readonly statesChanged: number;
+}
+
+/**
+ * Condemns, if there is anything to condemn or to tell.
+ *
+ * @returns false when a snapshot was undeleted meanwhile: nothing has changed then.
+ */
+export async function condemn(
+  context: StoreContext,
+  what: Condemnation,
+  pacer: Pacer,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const { rows, statesChanged } = what;
+  const snapshots = rows.filter(({ removed, condemned }) => removed && !condemned);
+  const kept = rows.filter(({ removed }) => !removed);
+  const keptIds = new Set(kept.map(({ id }) => id));
+  const differing = kept.filter(({ baseId }) => baseId !== undefined && !keptIds.has(baseId));
+  const slots = changedSlots(context, what.packs);
+  const ids = snapshots.map(({ id }) => id);
+  const isStated = statesChanged > 0 || ids.length > 0;
+  if (!isStated && differing.length === 0) {
+    if (slots.length === 0) return true;
+    const sentence = { pack: undefined, manifests: [], snapshots: ids, slots, statesChanged };
+    return (await context.catalog.collections.condemn(sentence, signal)) !== undefined;
+  }
+  const staged = new StagedPack(context);
+  try {
+    const isBase = (id: string) => keptIds.has(id);
+    const manifests = await writeManifests(context, staged, { differing, isBase }, pacer);
+    const generation = context.catalog.generation + 1;
+    if (isStated) staged.writer.addStates(statesBlock(context, rows, generation));
+    const pack = staged.seal();
+    await pacer.pause();
+    const sentence = { pack, manifests, snapshots: ids, slots, statesChanged };
+    return await publishSentence(context, staged.path, sentence, signal);
+  } catch (error) {
+    staged.discard();
+    throw error;
+  }
+}
+
+async function publishSentence(
+  context: StoreContext,
+  path: string,
+  sentence: Sentence & { readonly pack: NonNullable<Sentence['pack']> },
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const { name } = sentence.pack;
+  const digests = sentence.manifests.map(({ digest }) => digest);
+  const isCommitted = () => context.catalog.packs().some((pack) => pack.name === name);
+  try {
+    await publishPack(
+      context,
+      { path, name, manifests: digests },
+      async () => {
+        const generation = await context.catalog.collections.condemn(sentence, signal);
+        if (generation === undefined) throw new Undeleted();
+      },
+      isCommitted,
+    );
+    return true;
+  } catch (error) {
+    if (error instanceof Undeleted) return false;
+    throw error;
+  }
+}
+
+/** A snapshot is no longer marked as removed. */
+class Undeleted extends Error {}
+
+async function writeManifests(
+  context: StoreContext,
+  staged: StagedPack,
+  {
+    differing,
+    isBase,
+  }: { readonly differing: readonly SnapshotRow[]; readonly isBase: (id: string) => boolean },
+  pacer: Pacer,
+): Promise<RewrittenManifest[]> {
+  const rewritten: RewrittenManifest[] = [];
+  for (const row of differing) {
+    const snapshot = await findPages(context, row, pacer);
+    const manifest = await rewriteManifest(context, snapshot, isBase, pacer);
+    const bytes = encodeManifest(manifest);
+    const digest = sha256(bytes);
+    const parts = staged.writer.addManifestParts({ ...manifest, digest, bytes });
+    for (const _ of parts) await pacer.pause();
+    const { revision, base } = manifest;
+    rewritten.push({ id: row.id, digest, revision, baseId: base && idToText(base.id) });
+  }
+  return rewritten;
+}
+
+/** The sets of dead slots that are not what the catalog has. */
+function changedSlots(context: StoreContext, packs: readonly PackSurvey[]): CondemnedSlots[] {
+  const changed: CondemnedSlots[] = [];
+  for (const { segments } of packs) {
+    for (const { number, dead } of segments) {
+      const slots = encodeSlotSet(dead);
+      const known = encodeSlotSet(context.condemned.of(number) ?? new SlotSet());
+      if (!sameBytes(slots, known)) changed.push({ segment: number, slots });
+    }
+  }
+  return changed;
+}

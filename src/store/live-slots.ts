@@ -1,0 +1,31 @@
+/** The slots that are needed, by the catalog's numbers of their segments. */
+import { SlotSet } from '../pack/slot-set.ts';
+import { type PageRuns, ZERO_SEGMENT } from '../manifest/page-runs.ts';
+
+/** Sets of slots of all segments. */
+export class LiveSlots {
+  readonly #sets = new Map<number, SlotSet>();
+
+  /** The numbers of the segments that have any. */
+  get segments(): number[] {
+    return [...this.#sets.keys()];
+  }
+
+  /** The slots of a segment: a set that may be added to. */
+  of(segment: number): SlotSet {
+    let set = this.#sets.get(segment);
+    if (set === undefined) this.#sets.set(segment, (set = new SlotSet()));
+    return set;
+  }
+
+  /** Adds the pages of a file. */
+  addRuns({ length, end, segment, slot }: PageRuns): void {
+    let start = 0;
+    for (let run = 0; run < length; run++) {
+      const next = end[run] as number;
+      const number = segment[run] as number;
+      if (number !== ZERO_SEGMENT) this.of(number).addRun(slot[run] as number, next - start);
+      start = next;
+    }
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Marks every slot that a snapshot needs: the pages of its recipes, and all that its delta pages
+ * stand on. Exact: no filter, no counter that could be wrong. What cannot be read stops it, since
+ * nothing can be said of what it needs.
+ *
+ * Memory: a bit a slot, and what putting recipes together takes.
+ */
+import type { SnapshotRow } from '../catalog/rows.ts';
+import { isDamage } from '../errors.ts';
+import { FIRST_DELTA_FRAME } from '../pack/format.ts';
+import type { FrameTable } from '../pack/frame-table.ts';
+import type { PackReader } from '../pack/reader.ts';
+import { SlotSet } from '../pack/slot-set.ts';
+import type { Pacer } from './clock.ts';
+import type { OperationOptions, StoreContext } from './context.ts';
+import { LiveSlots } from './live-slots.ts';
+import { findPages } from './snapshot-pages.ts';
+
+/** Bases are looked at in rounds: mostly they are in older segments, and one is enough. */
+const MAX_ROUNDS = 1000;
+
+/**
+ * Adds what snapshots need to what is live already.
+ *
+ * @throws StoreError CORRUPT when one of them cannot be read.
+ */
+export async function markLive(
+  context: StoreContext,
+  rows: readonly SnapshotRow[],
+  {
+    pacer,
+    live = new LiveSlots(),
+    onProgress,
+  }: {
+    readonly pacer: Pacer;
+    readonly live?: LiveSlots | undefined;
+    readonly onProgress?: OperationOptions['onProgress'];
+  },
+): Promise<LiveSlots> {
+  for (const [i, row] of rows.entries()) {
+    const { files } = await findPages(context, row, pacer);
+    for (const { runs } of files) {
+      live.addRuns(runs);
+      await pacer.pause();
+    }
+    onProgress?.({ phase: 'snapshots', done: i + 1, total: rows.length });
+  }
+  await new BaseMarker(context, live, pacer).run();
+  return live;
+}
+
+/** Follows delta pages down to what they stand on. */
+class BaseMarker {
+  readonly #context: StoreContext;
+  readonly #live: LiveSlots;
+  readonly #pacer: Pacer;
+  /** Delta pages whose bases have been marked. */
+  readonly #done = new Map<number, SlotSet>();
+  #hasMarked = false;
+
+  constructor(context: StoreContext, live: LiveSlots, pacer: Pacer) {
+    this.#context = context;
+    this.#live = live;
+    this.#pacer = pacer;
+  }
+
+  async run(): Promise<void> {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      this.#hasMarked = false;
+      // The newest first: what they stand on is mostly older, and comes later in this round.
+      const numbers = this.#live.segments.sort((a, b) => b - a);
+      for (const number of numbers) await this.#followSegment(number);
+      if (!this.#hasMarked) return;
+    }
+    throw new Error('chains of deltas without an end');
+  }
+
+  async #followSegment(number: number): Promise<void> {
+    const { segments, packs } = this.#context;
+    const place = segments.at(number);
+    if (place === undefined) return;
+    const live = this.#live.of(number);
+    const done = this.#doneOf(number);
+    const reader = packs.reader(place.packName);
+    for (const table of reader.frameTables(place.local)) {
+      for (let index = 0; index < table.length; index++) {
+        if (!table.isDelta(index)) continue;
+        const { frame } = table.entryAt(index);
+        const low = live.lowOf(frame) & ~done.lowOf(frame);
+        const high = live.highOf(frame) & ~done.highOf(frame);
+        if (low === 0 && high === 0) continue;
+        done.addFrame(frame, low, high);
+        this.#followFrame(reader, table, index, { low, high });
+        await this.#pacer.pause();
+      }
+    }
+  }
+
+  #doneOf(number: number): SlotSet {
+    let set = this.#done.get(number);
+    if (set === undefined) this.#done.set(number, (set = new SlotSet()));
+    return set;
+  }
+
+  /** Marks the bases of those pages of a frame whose bits are set. */
+  #followFrame(
+    reader: PackReader,
+    table: FrameTable,
+    index: number,
+    { low, high }: { readonly low: number; readonly high: number },
+  ): void {
+    const { references } = reader.footer;
+    const numbers = references.map((identity) => this.#context.segments.find(identity));
+    try {
+      const { baseSegment, baseSlot } = reader.readDeltaFrame(table, index);
+      for (const [rank, slot] of table.slotsAt(index).entries()) {
+        const bit = slot % 64;
+        if ((((bit < 32 ? low : high) >>> (bit & 31)) & 1) === 0) continue;
+        this.#mark(numbers[baseSegment[rank] as number] ?? 0, baseSlot[rank] as number);
+      }
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      // What it stands on cannot be known, and is wanted once the pack is put back from a copy.
+      for (const number of numbers) this.#markAll(number);
+    }
+  }
+
+  #mark(segment: number, slot: number): void {
+    if (segment === 0) return;
+    const set = this.#live.of(segment);
+    if (set.has(slot)) return;
+    set.add(slot);
+    this.#hasMarked = true;
+  }
+
+  #markAll(number: number): void {
+    const place = this.#context.segments.at(number);
+    if (place === undefined) return;
+    const live = this.#live.of(number);
+    for (const table of this.#context.packs.reader(place.packName).frameTables(place.local)) {
+      for (let index = 0; index < table.length; index++) {
+        const { frame, slotsLow, slotsHigh } = table.entryAt(index);
+        const isNew = (slotsLow & ~live.lowOf(frame)) | (slotsHigh & ~live.highOf(frame));
+        if (isNew !== 0 && frame >= FIRST_DELTA_FRAME) this.#hasMarked = true;
+        live.addFrame(frame, slotsLow, slotsHigh);
+      }
+    }
+  }
+}

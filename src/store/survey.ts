@@ -1,0 +1,190 @@
+/**
+ * Looks at all packs of the catalog, and counts what is needed of each: from footers and frame
+ * tables only. What a collection will do, and what `dryRun` says it would do, follows from this.
+ */
+import type { PackRow, SegmentRow, SnapshotRow } from '../catalog/rows.ts';
+import { DIGEST_BYTES } from '#digest';
+import { sameBytes } from '../bytes/hex.ts';
+import { idToText } from '../bytes/id.ts';
+import { isDamage, StoreError } from '../errors.ts';
+import { countBits } from '../pack/frame-table.ts';
+import type { PackReader } from '../pack/reader.ts';
+import { SlotSet } from '../pack/slot-set.ts';
+import type { Pacer } from './clock.ts';
+import type { Condemned } from './condemned.ts';
+import type { StoreContext } from './context.ts';
+import type { LiveSlots } from './live-slots.ts';
+
+/** A segment in its pack. */
+export interface SegmentSurvey {
+  /** The catalog's number. */
+  readonly number: number;
+  readonly identity: Uint8Array;
+  readonly local: number;
+  /** Slots that are there, and that nobody needs. */
+  readonly dead: SlotSet;
+  readonly deadPages: number;
+  readonly livePages: number;
+}
+
+/** A pack, and what is needed of it. */
+export interface PackSurvey {
+  readonly number: number;
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly segments: readonly SegmentSurvey[];
+  /** Snapshots whose manifests are needed. */
+  readonly manifests: readonly SnapshotRow[];
+  /** Ids of all snapshots that it has manifests of. */
+  readonly snapshotIds: readonly string[];
+  /** Generation of the states in it, if it has any. */
+  readonly statesGeneration: number | undefined;
+  /** Of pages and manifests that nobody needs, about: pages of a frame share its bytes. */
+  readonly deadBytes: number;
+  /** Of those that are needed. */
+  readonly liveBytes: number;
+}
+
+/** What the catalog has, read before the snapshots are: so the snapshots of all of it are known. */
+export interface Inventory {
+  readonly packs: readonly PackRow[];
+  readonly segments: readonly SegmentRow[];
+}
+
+/** Reads the packs and segments of the catalog. */
+export function takeInventory({ catalog }: StoreContext): Inventory {
+  // In this order: a pack that is listed has all of its segments in the other list.
+  const packs = catalog.packs();
+  return { packs, segments: catalog.segments() };
+}
+
+/** What was found. */
+export interface Survey {
+  readonly packs: readonly PackSurvey[];
+  /** Of packs that cannot be read: they stay as they are, unless nothing of them is needed. */
+  readonly damage: readonly StoreError[];
+}
+
+/** What is needed. */
+export interface Needs {
+  readonly live: LiveSlots;
+  /** Slots that may be dead: those that are condemned; undefined for all. */
+  readonly condemned: Condemned | undefined;
+  /** The snapshots whose manifests are needed. */
+  readonly rows: readonly SnapshotRow[];
+}
+
+/** Looks at every pack that was listed before its needs were known. */
+export async function surveyPacks(
+  context: StoreContext,
+  inventory: Inventory,
+  needs: Needs,
+  pacer: Pacer,
+): Promise<Survey> {
+  const segments = groupBy(inventory.segments, ({ packName }) => packName);
+  const manifests = groupBy(needs.rows, ({ packName }) => packName);
+  const packs: PackSurvey[] = [];
+  const damage: StoreError[] = [];
+  for (const row of inventory.packs) {
+    const inIt = segments.get(row.name) ?? [];
+    const needed = manifests.get(row.name) ?? [];
+    try {
+      packs.push(surveyPack(context.packs.reader(row.name), row, needs, { inIt, needed }));
+    } catch (error) {
+      if (!(error instanceof StoreError && isDamage(error))) throw error;
+      const isNeeded =
+        needed.length > 0 || inIt.some(({ number }) => !needs.live.of(number).isEmpty);
+      if (isNeeded) damage.push(error);
+      else packs.push(unneededPack(row, inIt));
+    }
+    await pacer.pause();
+  }
+  return { packs, damage };
+}
+
+function surveyPack(
+  reader: PackReader,
+  { number, name, sizeBytes }: PackRow,
+  needs: Needs,
+  { inIt, needed }: { readonly inIt: readonly SegmentRow[]; readonly needed: SnapshotRow[] },
+): PackSurvey {
+  const found = inIt.map((segment) => surveySegment(reader, segment, needs));
+  const ids = surveyManifests(reader, needed);
+  return {
+    number,
+    name,
+    sizeBytes,
+    segments: found.map(({ survey }) => survey),
+    manifests: needed,
+    snapshotIds: ids.all,
+    statesGeneration: reader.readStates()?.generation,
+    deadBytes: found.reduce((sum, { deadBytes }) => sum + deadBytes, ids.deadBytes),
+    liveBytes: found.reduce((sum, { liveBytes }) => sum + liveBytes, ids.liveBytes),
+  };
+}
+
+/** A pack that cannot be read, and need not be. */
+function unneededPack(
+  { number, name, sizeBytes }: PackRow,
+  inIt: readonly SegmentRow[],
+): PackSurvey {
+  const nothing = { dead: new SlotSet(), deadPages: 0, livePages: 0 };
+  const segments = inIt.map((segment) => ({ ...segment, ...nothing }));
+  const rest = { manifests: [], snapshotIds: [], statesGeneration: undefined };
+  return { number, name, sizeBytes, segments, ...rest, deadBytes: sizeBytes, liveBytes: 0 };
+}
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+function surveySegment(
+  reader: PackReader,
+  { number, identity, local }: SegmentRow,
+  needs: Needs,
+): { survey: SegmentSurvey; deadBytes: number; liveBytes: number } {
+  const dead = new SlotSet();
+  const live = needs.live.of(number);
+  const condemned = needs.condemned && (needs.condemned.of(number) ?? new SlotSet());
+  let [deadPages, livePages, deadBytes, liveBytes] = [0, 0, 0, 0];
+  for (const table of reader.frameTables(local)) {
+    for (let index = 0; index < table.length; index++) {
+      const { frame, slotsLow, slotsHigh, blockBytes } = table.entryAt(index);
+      const low = slotsLow & ~live.lowOf(frame) & (condemned?.lowOf(frame) ?? -1);
+      const high = slotsHigh & ~live.highOf(frame) & (condemned?.highOf(frame) ?? -1);
+      const pages = table.pagesAt(index);
+      const unneeded = countBits(low) + countBits(high);
+      if (unneeded > 0) dead.addFrame(frame, low, high);
+      const digestBytes = table.isDelta(index) ? 0 : DIGEST_BYTES;
+      const bytes = blockBytes + digestBytes * pages;
+      deadPages += unneeded;
+      livePages += pages - unneeded;
+      deadBytes += Math.round((bytes * unneeded) / pages);
+      liveBytes += Math.round((bytes * (pages - unneeded)) / pages);
+    }
+  }
+  const survey = { number, identity, local, dead, deadPages, livePages };
+  return { survey, deadBytes, liveBytes };
+}
+
+function surveyManifests(
+  reader: PackReader,
+  needed: readonly SnapshotRow[],
+): { all: string[]; deadBytes: number; liveBytes: number } {
+  const all = new Set<string>();
+  let [deadBytes, liveBytes] = [0, 0];
+  for (const entry of reader.footer.entries) {
+    if (entry.type !== 'manifest') continue;
+    all.add(idToText(entry.snapshotId));
+    const isNeeded = needed.some(({ manifestDigest }) => sameBytes(manifestDigest, entry.digest));
+    if (isNeeded) liveBytes += entry.blockBytes;
+    else deadBytes += entry.blockBytes;
+  }
+  return { all: [...all], deadBytes, liveBytes };
+}
