@@ -2,7 +2,7 @@
  * The power is cut at every change of every history of up to three operations, in the last of them,
  * with all systematic images and some random ones; then in long random histories, at any moment.
  * CRIU_TIMELINE_CASES says how many histories of three operations there are, 100 unless it does:
- * all 512 take an hour. The seed is printed.
+ * all of them take hours. The seed is printed.
  */
 import { expect, test } from 'vitest';
 import { crashEverywhere, type CrashReport, playHistory } from '../support/crash-histories.ts';

@@ -6,6 +6,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Snapshot, SnapshotStore } from '../../src/index.ts';
+import { packFiles } from './store-contents.ts';
 import { allSnapshots, type Content, factsOf, type StoreFacts } from './store-operations.ts';
 import { describeTree } from './trees.ts';
 import { openUnmanaged } from './unmanaged-stores.ts';
@@ -53,16 +54,20 @@ export class ImageCheck {
     if (!isSame(facts, before) && !isSame(facts, after)) throw new Error(difference(facts, before));
     const report = await store.verify();
     expect(report.problems).toEqual([]);
-    expectNoLostSpace(report.unknownPacks, { before, after });
+    const { unknownPacks } = await store.collect({ dryRun: true });
+    expectNoLostSpace(unknownPacks, { before, after });
     for (const snapshot of allSnapshots(store)) {
-      if (snapshot.isRemoved) await snapshot.undelete();
       const content = contents.get(snapshot.id);
       if (content === undefined) throw new Error(`${snapshot.id} was never captured`);
+      const { isRemoved } = snapshot;
+      if (isRemoved) await snapshot.undelete();
       await this.#expectRestores(snapshot, content);
+      if (isRemoved) await snapshot.remove();
     }
     const snapshot = await store.timeline('t').capture({ images: this.#probe });
     expect(`sequence ${snapshot.sequence}`).toBe(`sequence ${lastSequence + 1}`);
     await this.#expectRestores(snapshot, this.probeContent);
+    await expectCollects(store, unknownPacks);
   }
 
   async #expectRestores(snapshot: Snapshot, { images, files }: Content): Promise<void> {
@@ -91,6 +96,23 @@ function difference(actual: StoreFacts, before: StoreFacts): string {
     (id) => before.snapshots.has(id) && before.snapshots.get(id) !== actual.snapshots.get(id),
   );
   return `lost ${lost.length} snapshots, ${more.length} come from nowhere, ${other.length} differ`;
+}
+
+/** Fails unless a collection leaves what it does not know, what is listed, and nothing else. */
+async function expectCollects(store: SnapshotStore, unknown: readonly string[]): Promise<void> {
+  const live = [...factsOf(store).snapshots.values()].filter((text) => !isRemoved(text));
+  const report = await store.collect({ wasteThreshold: 0 });
+  const { complete, damage, unknownPacks } = report;
+  expect(`complete: ${complete}, damage: ${damage.join()}`).toBe('complete: true, damage: ');
+  // One may be the very pack that this collection has written.
+  expect(unknownPacks.filter((path) => !unknown.includes(path))).toEqual([]);
+  expect([...factsOf(store).snapshots.values()]).toEqual(live);
+  expect((await store.verify()).problems).toEqual([]);
+  expect(packFiles(store.directory)).toHaveLength(store.statistics().packs + unknownPacks.length);
+}
+
+function isRemoved(text: string): boolean {
+  return (JSON.parse(text) as { readonly removed: boolean }).removed;
 }
 
 /** Nothing in staging, and no lease, but of whoever has just opened the store. */

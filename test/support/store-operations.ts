@@ -50,6 +50,7 @@ export const OPERATIONS: readonly StoreOperation[] = [
     run: async (world) => await world.live.at(-1)?.note(`note ${(world.step += 1)}`),
   },
   { name: 'reopen', run: (world) => world.reopen(), closes: true },
+  { name: 'collect', run: (world) => world.collect(), mayBeDone: true },
 ];
 
 /** The operation of that name. */
@@ -141,6 +142,11 @@ export class World {
     const snapshot = await this.store.timeline('t').capture({ images, files });
     const described = files === undefined ? undefined : describeTree(files);
     this.contents.set(snapshot.id, { images: describeTree(images), files: described });
+  }
+
+  /** Collects all that is waste. */
+  async collect(): Promise<void> {
+    await this.store.collect({ wasteThreshold: 0 });
   }
 
   #changeMemory(): void {
