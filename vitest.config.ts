@@ -10,7 +10,7 @@ import { defineConfig, type TestProjectConfiguration, type ViteUserConfig } from
 /** Suites that wait for time stamps, processes and kernels: minutes that the slow run has. */
 export const LONG_SUITES: readonly string[] = [
   'test/store/{changed-files,changing-files,damaged-files,many-files,failing-archives}.test.ts',
-  'test/store/{changing-images,kill,workers,processes,catalog-damage,index-merge}.test.ts',
+  'test/store/{changing-images,kill,workers,processes,catalog-damage,index-merge,backup-cut-off,bit-flips}.test.ts',
   'test/support/listing.test.ts',
 ];
 

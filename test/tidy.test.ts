@@ -18,6 +18,7 @@ import { checkCode, checkLayout } from './tidy/style.ts';
  */
 const ROOMS: ImportRules['rooms'] = {
   'errors.ts': [],
+  'retention/': [],
   'bytes/': ['errors.ts'],
   'files/': ['errors.ts'],
   'tree/': ['bytes/', 'errors.ts'],
@@ -31,6 +32,7 @@ const ROOMS: ImportRules['rooms'] = {
   'catalog/': ['bytes/', 'errors.ts', 'type manifest/'],
   'slices/': ['images/', 'pack/', 'manifest/', 'upper/', 'tree/', 'files/', 'bytes/', 'errors.ts'],
   'store/': [
+    'retention/',
     'slices/',
     'archives/',
     'upper/',
@@ -54,6 +56,7 @@ const ROOMS: ImportRules['rooms'] = {
     'type images/',
     'type files/',
     'type manifest/',
+    'type retention/',
   ],
   'criu.ts': ['criu/', 'images/', 'errors.ts'],
   'cli/': ['index.ts', 'criu.ts'],

@@ -3,6 +3,10 @@
  * doubling. `bytes()` returns a view that is valid until the next write.
  */
 
+const ENCODER = new TextEncoder();
+/** A length of one byte as a varint. */
+const MAX_SHORT_TEXT = 0x80;
+
 /** Appends numbers and byte strings. */
 export class ByteWriter {
   #buffer: Uint8Array;
@@ -100,7 +104,24 @@ export class ByteWriter {
 
   /** A byte string of UTF-8. */
   text(value: string): void {
-    this.byteString(new TextEncoder().encode(value));
+    // A short ASCII one, as most are: an encoder's view and copy took most of a row's checksum.
+    if (value.length < MAX_SHORT_TEXT && this.#shortText(value)) return;
+    this.byteString(ENCODER.encode(value));
+  }
+
+  /** Writes the text if every character is one byte. */
+  #shortText(value: string): boolean {
+    const start = this.#reserve(1 + value.length);
+    this.#buffer[start] = value.length;
+    for (let i = 0; i < value.length; i++) {
+      const character = value.charCodeAt(i);
+      if (character >= 0x80) {
+        this.#length = start;
+        return false;
+      }
+      this.#buffer[start + 1 + i] = character;
+    }
+    return true;
   }
 
   /** What was written, as a view that the next write may invalidate. */

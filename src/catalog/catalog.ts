@@ -9,6 +9,7 @@ import { sameBytes } from '../bytes/hex.ts';
 import { StoreError } from '../errors.ts';
 import { CollectionTable } from './collection-table.ts';
 import { CatalogDatabase } from './database.ts';
+import { isPackName, type LostFrameRow, PackRecords } from './pack-records.ts';
 import { PackTable } from './pack-table.ts';
 import { checkRow, rowChecksum, type PackRow, type SegmentRow, type SnapshotRow } from './rows.ts';
 import { MIGRATIONS } from './schema.ts';
@@ -59,6 +60,8 @@ export class Catalog {
   /** What collections write. */
   readonly collections: CollectionTable;
   readonly #packs: PackTable;
+  /** What is known of the health of packs. */
+  readonly packRecords: PackRecords;
   readonly #database: CatalogDatabase;
 
   private constructor(database: CatalogDatabase) {
@@ -66,6 +69,7 @@ export class Catalog {
     this.#packs = new PackTable(database);
     this.snapshots = new SnapshotTable(database);
     this.collections = new CollectionTable(database, this.#packs, this.snapshots);
+    this.packRecords = new PackRecords(database);
   }
 
   /**
@@ -173,16 +177,34 @@ export class Catalog {
     signal?: AbortSignal,
   ): Promise<SnapshotRow[]> {
     return await this.#database.write(signal, () => {
-      const store = this.#packs.store();
-      const statesChanged = store.statesChanged + states.length;
-      this.#packs.putStore({ ...store, statesChanged });
+      this.#countStates(states.length);
       return states.map((state) => this.snapshots.setState(state.id, state));
     });
   }
 
+  #countStates(changed: number): void {
+    const store = this.#packs.store();
+    this.#packs.putStore({ ...store, statesChanged: store.statesChanged + changed });
+  }
+
+  /**
+   * Marks snapshots as removed, all in one transaction, unless one of them has been pinned, marked
+   * or let go of since the caller looked: then none is.
+   *
+   * @returns whether they are marked now.
+   */
+  async removeUnpinned(ids: readonly string[], signal?: AbortSignal): Promise<boolean> {
+    return await this.#database.write(signal, () => {
+      if (!this.snapshots.removeUnpinned(ids)) return false;
+      this.#countStates(ids.length);
+      return true;
+    });
+  }
+
   /** Frames that were found damaged, by pack and offset. */
-  lostFrames(): { readonly pack: string; readonly offset: number }[] {
-    return this.#database.all('SELECT pack, offset FROM lost_frames');
+  lostFrames(): LostFrameRow[] {
+    const rows = this.#database.all<LostFrameRow>('SELECT pack, offset FROM lost_frames');
+    return rows.filter(({ pack, offset }) => isPackName(pack) && Number.isSafeInteger(offset));
   }
 
   /** Records frames that were found damaged. */
@@ -217,6 +239,26 @@ export class Catalog {
   /** Names of all registered leases. */
   leaseNames(): string[] {
     return this.#database.all<{ name: string }>('SELECT name FROM leases').map(({ name }) => name);
+  }
+
+  /** Copies the catalog as it is at one moment, beside whoever writes, to an empty file. */
+  async copyTo(file: string, signal?: AbortSignal): Promise<void> {
+    await this.#database.copyTo(file, signal);
+  }
+
+  /** In a copy: forgets the processes of the original, and what is only true of its files. */
+  async forgetOriginal(): Promise<void> {
+    await this.#database.write(undefined, () => {
+      this.#database.run('DELETE FROM leases');
+      this.#database.run('DELETE FROM retired');
+      this.#database.run('DELETE FROM verified');
+    });
+  }
+
+  /** The greatest sequence that each timeline ever gave. */
+  lastSequences(): ReadonlyMap<string, number> {
+    const names = this.timelineNames();
+    return new Map(names.map((name) => [name, this.snapshots.nextSequence(name) - 1]));
   }
 
   /** How much there is. */

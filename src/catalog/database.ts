@@ -10,6 +10,9 @@ import { isBusy } from './lease.ts';
 /** Milliseconds that SQLite may wait for a lock inside one call. */
 const BUSY_TIMEOUT_MS = 5;
 const RETRY_MS = 5;
+/** Pages of a copy that are made in one go at first: 1 MiB. */
+const COPIED_PAGES = 256;
+const MAX_COPIED_PAGES = 2 ** 30;
 /** How often a lock is tried: for about a minute. */
 const MAX_TRIES = 6000;
 /** Below 3.51.3, SQLite may corrupt a WAL database with several connections ("WAL-reset bug"). */
@@ -114,6 +117,26 @@ export class CatalogDatabase {
         if (!isBusy(error) || tries === MAX_TRIES) throw error;
         await delay(RETRY_MS, undefined, signal === undefined ? {} : { signal });
       }
+    }
+  }
+
+  /**
+   * Copies the database as it is at one moment to the file `to`, some pages at a time. SQLite
+   * begins again whenever another process has written; then the steps grow, up to all in one go.
+   */
+  async copyTo(to: string, signal: AbortSignal | undefined): Promise<void> {
+    let step = COPIED_PAGES;
+    let least = Infinity;
+    const progress = ({ remainingPages }: { remainingPages: number }): number => {
+      signal?.throwIfAborted();
+      if (remainingPages >= least) step = Math.min(2 * step, MAX_COPIED_PAGES);
+      least = remainingPages;
+      return step;
+    };
+    try {
+      await this.#database.backup(to, { progress });
+    } catch (error) {
+      throw meaningOf(error, this.file);
     }
   }
 

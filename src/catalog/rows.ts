@@ -64,13 +64,16 @@ const TYPE = { null: 0, number: 1, text: 2, blob: 3 } as const;
 
 /** The checksum of a row. */
 export function rowChecksum(table: string, columns: readonly ColumnValue[]): Uint8Array {
-  const writer = new ByteWriter(512);
+  writer.clear();
   writer.text(table);
-  for (const value of columns) writeColumn(writer, value);
+  for (const value of columns) writeColumn(value);
   return sha256(writer.bytes()).slice(0, CHECKSUM_BYTES);
 }
 
-function writeColumn(writer: ByteWriter, value: ColumnValue): void {
+/** One for all rows: a new one for each was a third of the time of a list. */
+const writer = new ByteWriter(4096);
+
+function writeColumn(value: ColumnValue): void {
   if (value === null) {
     writer.u8(TYPE.null);
   } else if (typeof value === 'number') {
@@ -114,7 +117,9 @@ export function checkRow(
   columns: readonly ColumnValue[],
   checksum: Uint8Array,
 ): void {
-  if (sameBytes(rowChecksum(table, columns), checksum)) return;
+  // Where SQLite's own pages are damaged, any column may be null.
+  const isThere = (checksum as unknown) instanceof Uint8Array;
+  if (isThere && sameBytes(rowChecksum(table, columns), checksum)) return;
   throw new StoreError('CORRUPT', `damaged row ${key} of table ${table}`, { file: catalog });
 }
 

@@ -2,6 +2,7 @@
  * The table of snapshots: adding, finding, marking. Part of the catalog; each row is checked
  * against its checksum whenever it is read. Ids and names are resolved by the store, not here.
  */
+import { sameBytes } from '../bytes/hex.ts';
 import { StoreError } from '../errors.ts';
 import type { CatalogDatabase } from './database.ts';
 import {
@@ -121,11 +122,18 @@ export class SnapshotTable {
     };
   }
 
+  /** Rows of a list mostly refer to the timeline that the one before refers to. */
+  #checkedTimeline: readonly ColumnValue[] = [];
+
   #checkReferences(row: Columns): void {
+    checkPack(this.#database.file, row);
     const { timeline, timeline_name: name, timeline_checksum: checksum } = row;
     const columns = [timeline, name, row.timeline_last_sequence];
+    const checked = this.#checkedTimeline;
+    const isChecked = columns.every((value, i) => value === checked[i]);
+    if (isChecked && sameBytes(checksum, checked[3] as Uint8Array)) return;
     checkRow(this.#database.file, 'timelines', timeline as number, columns, checksum);
-    checkPack(this.#database.file, row);
+    this.#checkedTimeline = [...columns, checksum];
   }
 
   /** Snapshots of a timeline by sequence: the removed ones, or the others. */
@@ -303,10 +311,29 @@ export class SnapshotTable {
     return ids;
   }
 
+  /**
+   * @internal Marks snapshots as removed inside the catalog's transaction, all or, if one of them
+   * is pinned, marked or gone, none. Returns whether they are marked now.
+   */
+  removeUnpinned(ids: readonly string[]): boolean {
+    const read = 'SELECT * FROM snapshots WHERE id = ?';
+    for (const id of ids) {
+      const row = this.#database.get<Columns>(read, id);
+      if (row === undefined || row.removed !== REMOVED.no || row.pinned !== 0) return false;
+    }
+    for (const id of ids) this.#update(id, { removed: REMOVED.marked });
+    return true;
+  }
+
   /** @internal Sets columns of a row, and its checksum, inside the catalog's transaction. */
   #update(id: string, changes: Partial<Record<(typeof COLUMNS)[number], ColumnValue>>): void {
     const read = 'SELECT * FROM snapshots WHERE id = ?';
-    const row = { ...(this.#database.get<Columns>(read, id) as Columns), ...changes };
+    const before = this.#database.get<Columns>(read, id) as Columns;
+    // A new checksum must not cover up for damage.
+    const file = this.#database.file;
+    const columns = COLUMNS.map((name) => before[name]);
+    checkRow(file, 'snapshots', id, columns, before.checksum);
+    const row = { ...before, ...changes };
     const checksum = rowChecksum(
       'snapshots',
       COLUMNS.map((name) => row[name]),

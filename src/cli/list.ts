@@ -29,7 +29,8 @@ export function listCommand(): Command {
     });
 }
 
-function chooseTimelines(store: SnapshotStore, name: string | undefined): Timeline[] {
+/** All timelines, or the one of this name. @throws StoreError NOT_FOUND. */
+export function chooseTimelines(store: SnapshotStore, name: string | undefined): Timeline[] {
   if (name === undefined) return store.timelines();
   const { name: wanted } = store.timeline(name);
   const timeline = store.timelines().find((known) => known.name === wanted);

@@ -2,11 +2,15 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
+import { backupCommand } from './backup.ts';
 import { captureCommand } from './capture.ts';
 import { collectCommand } from './collect.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { listCommand } from './list.ts';
+import { noteCommand } from './note.ts';
+import { pinCommand } from './pin.ts';
+import { pruneCommand } from './prune.ts';
 import { removeCommand } from './remove.ts';
 import { restoreCommand } from './restore.ts';
 import { showCommand } from './show.ts';
@@ -43,8 +47,12 @@ export function makeProgram(signal: AbortSignal): Command {
     exportCommand(signal),
     removeCommand(signal),
     undeleteCommand(signal),
+    pinCommand(signal),
+    noteCommand(signal),
+    pruneCommand(signal),
     collectCommand(signal),
     verifyCommand(signal),
+    backupCommand(signal),
     statsCommand(),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));

@@ -37,12 +37,18 @@ function factsOf(
   snapshot: Snapshot,
   { dumpPageBytes, files }: SnapshotDescription,
 ): [string, readonly string[]][] {
-  const { sizes, parentId, criuRunId } = snapshot;
+  const { sizes, parentId, criuRunId, noteText } = snapshot;
+  const states = [
+    snapshot.kind,
+    ...(snapshot.isPinned ? ['pinned'] : []),
+    ...(snapshot.isRemoved ? ['removed'] : []),
+  ];
   return [
     ['snapshot', [`${snapshot.timeline}@${snapshot.sequence}`]],
     ['id', [snapshot.id]],
     ['taken at', [formatTime(snapshot.takenAt)]],
-    ['kind', [snapshot.kind + (snapshot.isRemoved ? ', removed' : '')]],
+    ['kind', [states.join(', ')]],
+    ['note', noteText === '' ? [] : [noteText]],
     ['labels', formatLabels(snapshot.labels)],
     ['parent', parentId === undefined ? [] : [parentId]],
     ['digest', [snapshot.digest]],

@@ -10,7 +10,9 @@ const COLUMNS: readonly Column[] = [
   { title: 'LOGICAL', align: 'right' },
   { title: 'NEW PAGES', align: 'right' },
   { title: 'STORED', align: 'right' },
+  { title: 'PINNED', align: 'left' },
   { title: 'LABELS', align: 'left' },
+  { title: 'NOTE', align: 'left' },
 ];
 
 /** One line: the id first, for scripts without JSON. */
@@ -29,7 +31,8 @@ export function formatSnapshots(snapshots: readonly Snapshot[]): string[] {
   return formatTable(COLUMNS, snapshots.map(rowOf));
 }
 
-function rowOf({ sequence, id, takenAt, kind, sizes, labels }: Snapshot): string[] {
+function rowOf(snapshot: Snapshot): string[] {
+  const { sequence, id, takenAt, kind, sizes, isPinned, labels, noteText } = snapshot;
   return [
     String(sequence),
     id,
@@ -38,6 +41,8 @@ function rowOf({ sequence, id, takenAt, kind, sizes, labels }: Snapshot): string
     formatBytes(sizes.logical.bytes),
     String(sizes.new.pages),
     formatBytes(sizes.stored.bytes),
+    isPinned ? 'pinned' : '',
     formatLabels(labels).join(' '),
+    noteText,
   ];
 }

@@ -1,7 +1,7 @@
 /**
  * Frames that were found damaged, by pack file and offset: their pages equal nothing, so that the
  * next capture that meets the same content stores it again. What is new waits to be recorded by
- * whoever owns a catalog.
+ * whoever owns a catalog; what is on record there may be taken off it, when a pack was put back.
  */
 
 /** A frame that cannot be read, or does not hold what was written. */
@@ -17,7 +17,8 @@ export const WHOLE_PACK = 0;
 
 /** The damaged frames of a store, as far as they are known. */
 export class LostFrames {
-  readonly #offsets = new Map<string, Set<number>>();
+  /** By file and offset: whether somebody has it on record, as opposed to found here. */
+  readonly #offsets = new Map<string, Map<number, boolean>>();
   #unrecorded: LostFrame[] = [];
   #found = 0;
 
@@ -31,19 +32,62 @@ export class LostFrames {
     return this.#offsets.get(file)?.has(offset) === true;
   }
 
+  /** Offsets of the frames of a pack that are lost. */
+  offsetsOf(file: string): number[] {
+    return [...(this.#offsets.get(file)?.keys() ?? [])];
+  }
+
   /** Remembers a frame that has just been found damaged. */
   report(frame: LostFrame): void {
     if (this.has(frame.file, frame.offset)) return;
-    this.restore(frame);
+    this.#put(frame, false);
     this.#unrecorded.push(frame);
     this.#found += 1;
   }
 
   /** Remembers a frame that was recorded earlier. */
-  restore({ file, offset }: LostFrame): void {
+  restore(frame: LostFrame): void {
+    this.#put(frame, true);
+  }
+
+  #put({ file, offset }: LostFrame, isRecorded: boolean): void {
     const known = this.#offsets.get(file);
-    if (known === undefined) this.#offsets.set(file, new Set([offset]));
-    else known.add(offset);
+    if (known === undefined) this.#offsets.set(file, new Map([[offset, isRecorded]]));
+    else known.set(offset, isRecorded);
+  }
+
+  /**
+   * Remembers what is on record, and forgets what was on record and is so no more: somebody has
+   * read it, and found it right. What was found here and is on no record stays.
+   *
+   * @returns the files of which something was forgotten.
+   */
+  restoreAll(frames: readonly LostFrame[]): string[] {
+    const recorded = new Map<string, Set<number>>();
+    for (const frame of frames) {
+      this.restore(frame);
+      const offsets = recorded.get(frame.file);
+      if (offsets === undefined) recorded.set(frame.file, new Set([frame.offset]));
+      else offsets.add(frame.offset);
+    }
+    const mended = new Set<string>();
+    for (const [file, offsets] of [...this.#offsets]) {
+      for (const [offset, isRecorded] of [...offsets]) {
+        if (!isRecorded || recorded.get(file)?.has(offset) === true) continue;
+        this.forget({ file, offset });
+        mended.add(file);
+      }
+    }
+    return [...mended];
+  }
+
+  /** Forgets a frame that was read again, and found right. */
+  forget({ file, offset }: LostFrame): void {
+    const known = this.#offsets.get(file);
+    known?.delete(offset);
+    if (known?.size === 0) this.#offsets.delete(file);
+    const isOther = (frame: LostFrame) => frame.file !== file || frame.offset !== offset;
+    this.#unrecorded = this.#unrecorded.filter(isOther);
   }
 
   /** How many have been found so far. */
@@ -59,7 +103,7 @@ export class LostFrames {
   /** All of them. */
   all(): LostFrame[] {
     return [...this.#offsets].flatMap(([file, offsets]) =>
-      [...offsets].map((offset) => ({ file, offset })),
+      [...offsets.keys()].map((offset) => ({ file, offset })),
     );
   }
 

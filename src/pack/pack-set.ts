@@ -7,7 +7,7 @@ import { isDamage, storageError, StoreError } from '../errors.ts';
 import { DescriptorPool } from '../files/descriptor-pool.ts';
 import type { Files } from '../files/files.ts';
 import { isMissing, readUpTo } from '../files/transfer.ts';
-import { type LostFrames, WHOLE_PACK } from './lost-frames.ts';
+import { type LostFrame, type LostFrames, WHOLE_PACK } from './lost-frames.ts';
 import { newPackSharing, PackReader, type Source } from './reader.ts';
 
 /** Packs whose footers and tables stay in memory: 128 KiB for a capture of 1 GiB of new pages. */
@@ -51,7 +51,8 @@ export class PackSet {
     try {
       const source = fileSource(this.#files, this.#descriptors, file);
       return new PackReader(source, this.#zstd, this.#shared);
-    } catch (error) {
+    } catch (cause) {
+      const error = asDamage(cause, file);
       if (isDamage(error)) this.lostFrames.report({ file, offset: WHOLE_PACK });
       throw error;
     }
@@ -67,6 +68,16 @@ export class PackSet {
   /** The frames of all packs that were found damaged. */
   get lostFrames(): LostFrames {
     return this.#shared.lostFrames;
+  }
+
+  /** Takes over which frames are on record as damaged; packs that were mended are opened anew. */
+  restoreLostFrames(frames: readonly LostFrame[]): void {
+    for (const file of this.lostFrames.restoreAll(frames)) {
+      for (const [name, reader] of this.#readers) {
+        if (reader.file === file) this.#readers.delete(name);
+      }
+      this.#descriptors.forget(file);
+    }
   }
 
   /** Forgets a pack that is taken away. */
@@ -87,6 +98,16 @@ export class PackSet {
     this.#readers.clear();
     this.#descriptors.close();
   }
+}
+
+/**
+ * The header has no checksum of its own, and the store's format has been looked at: a pack that
+ * says it is of another version was damaged, and is no hindrance to captures.
+ */
+function asDamage(error: unknown, file: string): unknown {
+  if (!(error instanceof StoreError) || error.code !== 'UNSUPPORTED_VERSION') return error;
+  const message = `${error.summary}, which this store cannot have`;
+  return new StoreError('CORRUPT', message, { file, cause: error });
 }
 
 /** Opens one pack by its path; its descriptor belongs to the pool. */

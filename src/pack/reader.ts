@@ -246,8 +246,15 @@ export class PackReader {
 
   /** Checks every digests block against its checksum. */
   checkDigests(): void {
+    for (const _ of this.digestSteps());
+  }
+
+  /** The same, block by block. */
+  *digestSteps(): Generator<undefined> {
     for (const entry of this.footer.entries) {
-      if (entry.type === 'digests') this.#readBlock(entry, BLOCK.digests);
+      if (entry.type !== 'digests') continue;
+      this.#readBlock(entry, BLOCK.digests);
+      yield;
     }
   }
 
@@ -291,10 +298,20 @@ export class PackReader {
 
   /** The SHA-256 of the whole file in hex, which must be its name; read in slices. */
   computeName(): string {
+    const steps = this.nameSteps();
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+    }
+  }
+
+  /** The same, slice by slice. */
+  *nameSteps(): Generator<undefined, string> {
     const hasher = startSha256();
     const { sizeBytes } = this.#source;
     for (let offset = 0; offset < sizeBytes; offset += HASH_SLICE_BYTES) {
       hasher.update(this.#bytes(offset, Math.min(HASH_SLICE_BYTES, sizeBytes - offset)));
+      yield;
     }
     return toHex(hasher.digest());
   }

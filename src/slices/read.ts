@@ -37,7 +37,7 @@ export function read(session: Session, request: ReadRequest): undefined {
 export function readLeaf(session: Session, request: ReadRequest, leaf: number): Uint8Array {
   const offset = leaf * LEAF_BYTES;
   const length = Math.min(LEAF_BYTES, request.bytes - offset);
-  fill(session, request, leaf * LEAF_PAGES, pagesOf(length));
+  readPages(session, request, leaf * LEAF_PAGES, pagesOf(length));
   const expected = request.leaves.subarray(leaf * DIGEST_BYTES, (leaf + 1) * DIGEST_BYTES);
   if (sameBytes(leafOf(length), expected)) return bytes.subarray(0, length);
   throw new StoreError('CORRUPT', 'stored pages are not those captured', {
@@ -47,7 +47,13 @@ export function readLeaf(session: Session, request: ReadRequest, leaf: number): 
   });
 }
 
-function fill(session: Session, request: ReadRequest, first: number, pages: number): void {
+/** Reads up to 512 pages of a request into the thread's buffer, without checking them. */
+export function readPages(
+  session: Session,
+  request: ReadRequest,
+  first: number,
+  pages: number,
+): void {
   const { end, segment, slot } = request;
   let run = firstRunAfter(end, first);
   for (let i = 0; i < pages;) {

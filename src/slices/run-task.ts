@@ -1,8 +1,10 @@
 /** Runs a task in the thread that has the session: the one list of what each kind of task does. */
 import type { ImageDirectory } from '../images/index.ts';
 import type { LookoutMemory } from '../upper/lookout.ts';
+import { checkFrames } from './check-frames.ts';
 import { diff } from './diff.ts';
 import { encode } from './encode.ts';
+import { findLost } from './find-lost.ts';
 import { read } from './read.ts';
 import { scan } from './scan.ts';
 import type { Session } from './session.ts';
@@ -49,6 +51,8 @@ const STEPS: {
   diff,
   encode,
   read,
+  checkFrames,
+  findLost,
   closeTargets: (session): undefined => {
     session.closeTargets();
   },

@@ -47,7 +47,7 @@ export class Session {
     const { packs, decoder } = this.#stock;
     this.packs = packs;
     this.decoder = decoder;
-    for (const frame of setup.lostFrames) packs.lostFrames.restore(frame);
+    packs.restoreLostFrames(setup.lostFrames);
     this.#segments = new SegmentTable(setup.segments);
     this.encoder = new BlockEncoder(zstd);
     this.#heads = new DescriptorPool(files, 1);
@@ -62,6 +62,14 @@ export class Session {
     this.decoder.begin(this.#segments, this.setup.refuseLost);
     this.#framesNeeded = 0;
     this.#framesDecoded = this.decoder.framesDecoded;
+  }
+
+  /** From here to the end of the task, frames that are known to be damaged are not even tried. */
+  refuseLost(): void {
+    this.decoder.begin(this.#segments, true);
+    this.#framesNeeded = 0;
+    // So that the next task begins as this session does.
+    this.#stock.user = undefined;
   }
 
   /** A slice, as this thread sees it. */

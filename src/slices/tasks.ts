@@ -2,6 +2,7 @@
  * What can be asked of a thread, and what it answers: the vocabulary between the thread that owns
  * an operation and those that work for it. Only plain data and shared memory.
  */
+import type { StoreErrorCode } from '../errors.ts';
 import type { ContentSource, ImageDirectory, ParentSnapshot } from '../images/index.ts';
 import type { LostFrame } from '../pack/lost-frames.ts';
 import type { TreeContents } from '../tree/contents.ts';
@@ -100,6 +101,33 @@ export interface ReadRequest {
   readonly path: string;
 }
 
+/** Reads frames of a pack, and checks the pages in them. */
+export interface CheckFramesRequest {
+  /** Name of the pack, and the local number of the segment there. */
+  readonly pack: string;
+  readonly segment: number;
+  /** Which of the segment's frame tables, and which of its lines. */
+  readonly table: number;
+  readonly first: number;
+  readonly end: number;
+}
+
+/** A frame that is damaged. */
+export interface FrameDamage {
+  /** Where its block starts. */
+  readonly frame: number;
+  readonly code: StoreErrorCode;
+  readonly summary: string;
+  /** Where the damage is, as far as it is known. */
+  readonly offset: number;
+}
+
+/** Bytes of a stored file that are lost. */
+export interface LostBytes {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 /** Reads an image directory without its pages. */
 export interface OpenImagesRequest {
   readonly path: string;
@@ -162,6 +190,13 @@ export interface Tasks {
   /** Answers with the lengths of the blocks. */
   readonly encode: { readonly request: EncodeRequest; readonly result: readonly number[] };
   readonly read: { readonly request: ReadRequest; readonly result: undefined };
+  /** Answers with the frames that are damaged. */
+  readonly checkFrames: {
+    readonly request: CheckFramesRequest;
+    readonly result: readonly FrameDamage[];
+  };
+  /** Answers with the bytes that cannot be read, or are not those captured. */
+  readonly findLost: { readonly request: ReadRequest; readonly result: readonly LostBytes[] };
   /** Reads an image directory without its pages. */
   readonly openImages: { readonly request: OpenImagesRequest; readonly result: ImageDirectory };
   /** Walks the container's files and plans how they are stored. */

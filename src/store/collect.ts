@@ -13,7 +13,7 @@
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { isDamage, type StoreError } from '../errors.ts';
 import { idToText } from '../bytes/id.ts';
-import type { RunningOperation } from './activity.ts';
+import type { Activity, RunningOperation } from './activity.ts';
 import { monotonicMs, Pacer } from './clock.ts';
 import { planCollection, type CollectPlan } from './collect-plan.ts';
 import { Compaction } from './compact.ts';
@@ -87,16 +87,26 @@ const PATIENCE_MS = 5000;
 /** Snapshots that are undeleted in between begin it again: at most. */
 const MAX_ATTEMPTS = 10;
 
-/** Collects. @throws StoreError CORRUPT when what a snapshot needs cannot be known; LOCKED. */
+/**
+ * Collects.
+ *
+ * @param waiting the operation as which this was begun; it ends here.
+ * @throws StoreError CORRUPT when what a snapshot needs cannot be known; LOCKED.
+ */
 export async function collect(
   context: StoreContext,
-  own: RunningOperation,
+  waiting: RunningOperation,
   options: CollectOptions,
 ): Promise<CollectReport> {
+  const { activity } = context;
   const staging = writableStaging(context);
   const limits = checkOptions(options);
+  // Whoever waits for a collection uses nothing yet: that one must not wait for it in turn.
+  waiting.end();
   const lock = await lockCollection(context, options.signal);
+  let own: RunningOperation | undefined;
   try {
+    own = (activity as Activity).begin();
     // Another collection may have ended just now.
     refreshView(context);
     const collection = new Collection(context, own, limits, options);
@@ -104,6 +114,7 @@ export async function collect(
     clearDeadStaging(context.files, context.layout, staging.name);
     return await collection.run();
   } finally {
+    own?.end();
     lock.release();
   }
 }
@@ -160,7 +171,8 @@ class Collection {
     const rows = this.#rows();
     const kept = rows.filter(({ removed }) => !removed);
     const live = await this.#mark(kept);
-    const survey = await this.#survey(inventory, { live, rows: kept, condemned: undefined });
+    const needs = { live, rows: withoutDiffering(kept), condemned: undefined };
+    const survey = await this.#survey(inventory, needs);
     const plan = planCollection(survey.packs, this.#limits);
     const gone = [...plan.drop, ...plan.compact.flat()];
     this.#droppedPacks = plan.drop.length;
@@ -223,10 +235,13 @@ class Collection {
       const rows = this.#rows();
       const kept = rows.filter(({ removed }) => !removed);
       const live = await this.#mark(kept);
-      const survey = await this.#survey(inventory, { live, rows: kept, condemned: undefined });
+      const needs = { live, rows: withoutDiffering(kept), condemned: undefined };
+      const survey = await this.#survey(inventory, needs);
       const what = { rows, packs: survey.packs, statesChanged };
       const { signal } = this.#options;
-      if (await condemn(this.#context, what, this.#pacer, signal)) {
+      const writtenBytes = await condemn(this.#context, what, this.#pacer, signal);
+      if (writtenBytes !== undefined) {
+        this.#writtenBytes += writtenBytes;
         refreshView(this.#context);
         const known = new Set(kept.map(({ id }) => id));
         const condemned = rows.filter((row) => row.removed && !row.condemned).length;
@@ -370,6 +385,12 @@ class Collection {
       complete: this.#isComplete && retired.length === 0,
     };
   }
+}
+
+/** The snapshots whose manifests stay where they are: the others are written once more. */
+function withoutDiffering(kept: readonly SnapshotRow[]): SnapshotRow[] {
+  const ids = new Set<string | undefined>([undefined, ...kept.map(({ id }) => id)]);
+  return kept.filter(({ baseId }) => ids.has(baseId));
 }
 
 function sumOf<T>(items: readonly T[], valueOf: (item: T) => number): number {

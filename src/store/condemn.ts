@@ -31,14 +31,15 @@ export interface Condemnation {
 /**
  * Condemns, if there is anything to condemn or to tell.
  *
- * @returns false when a snapshot was undeleted meanwhile: nothing has changed then.
+ * @returns the bytes of the pack that was written, if one was; undefined when a snapshot was
+ * undeleted meanwhile: nothing has changed then.
  */
 export async function condemn(
   context: StoreContext,
   what: Condemnation,
   pacer: Pacer,
   signal: AbortSignal | undefined,
-): Promise<boolean> {
+): Promise<number | undefined> {
   const { rows, statesChanged } = what;
   const snapshots = rows.filter(({ removed, condemned }) => removed && !condemned);
   const kept = rows.filter(({ removed }) => !removed);
@@ -48,9 +49,9 @@ export async function condemn(
   const ids = snapshots.map(({ id }) => id);
   const isStated = statesChanged > 0 || ids.length > 0;
   if (!isStated && differing.length === 0) {
-    if (slots.length === 0) return true;
     const sentence = { pack: undefined, manifests: [], snapshots: ids, slots, statesChanged };
-    return (await context.catalog.collections.condemn(sentence, signal)) !== undefined;
+    if (slots.length > 0) await context.catalog.collections.condemn(sentence, signal);
+    return 0;
   }
   const staged = new StagedPack(context);
   try {
@@ -73,8 +74,8 @@ async function publishSentence(
   path: string,
   sentence: Sentence & { readonly pack: NonNullable<Sentence['pack']> },
   signal: AbortSignal | undefined,
-): Promise<boolean> {
-  const { name } = sentence.pack;
+): Promise<number | undefined> {
+  const { name, sizeBytes } = sentence.pack;
   const digests = sentence.manifests.map(({ digest }) => digest);
   const isCommitted = () => context.catalog.packs().some((pack) => pack.name === name);
   try {
@@ -87,9 +88,9 @@ async function publishSentence(
       },
       isCommitted,
     );
-    return true;
+    return sizeBytes;
   } catch (error) {
-    if (error instanceof Undeleted) return false;
+    if (error instanceof Undeleted) return undefined;
     throw error;
   }
 }

@@ -13,10 +13,14 @@ const UNSAFE_TYPES: Readonly<Record<number, string>> = {
   0x65735546: 'FUSE',
   0x01021997: '9P',
   0x5346414f: 'AFS',
+  0x6b414653: 'AFS',
   0x00c36400: 'Ceph',
   0x73757245: 'Coda',
   0x564c: 'NCP',
   0x0bd00bd0: 'Lustre',
+  0x20030528: 'OrangeFS',
+  0x786f4256: 'VirtualBox shared folders',
+  0xbacbacbc: 'VMware shared folders',
 };
 /** A new store takes some 100 KB; with less than this, creating one is bound to fail half-way. */
 const MINIMUM_FREE_BYTES = 1024 * 1024;

@@ -64,7 +64,8 @@ function checksumOf(value: object): string {
   return toHex(sha256(new TextEncoder().encode(JSON.stringify(value))).subarray(0, 8));
 }
 
-function encodeFormat(storeId: Uint8Array): Uint8Array {
+/** The bytes of format.json of a store with this id. */
+export function encodeFormat(storeId: Uint8Array): Uint8Array {
   const version = FORMAT_VERSION;
   const value = { format: 'criu-timeline', version, storeId: toHex(storeId), features: [] };
   const text = JSON.stringify({ ...value, checksum: checksumOf(value) }, undefined, 2);

@@ -8,7 +8,8 @@ export class LiveSlots {
 
   /** The numbers of the segments that have any. */
   get segments(): number[] {
-    return [...this.#sets.keys()];
+    // Sets that were only asked for are empty, and their packs need not be there.
+    return [...this.#sets].filter(([, set]) => !set.isEmpty).map(([number]) => number);
   }
 
   /** The slots of a segment: a set that may be added to. */

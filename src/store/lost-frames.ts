@@ -27,7 +27,9 @@ export async function recordLostFrames(
 
 /** Remembers the frames that any process found damaged. */
 export function loadLostFrames(context: StoreContext): void {
-  for (const { pack, offset } of context.catalog.lostFrames()) {
-    context.packs.lostFrames.restore({ file: context.layout.packFile(pack), offset });
-  }
+  const frames = context.catalog.lostFrames();
+  const { layout } = context;
+  context.packs.restoreLostFrames(
+    frames.map(({ pack, offset }) => ({ file: layout.packFile(pack), offset })),
+  );
 }

@@ -16,20 +16,28 @@ export class PagesCache {
   /** A Map iterates from the oldest entry to the newest. */
   readonly #snapshots = new Map<string, StoredSnapshot>();
   #runs = 0;
+  #epoch = 0;
 
-  /** What is known of a snapshot, as long as its manifest is still the same. */
-  get(row: SnapshotRow): StoredSnapshot | undefined {
-    const known = this.#snapshots.get(row.id);
-    if (known === undefined || !sameBytes(known.row.manifestDigest, row.manifestDigest)) {
-      return undefined;
-    }
-    return known;
+  /** Another number after each `clear`. */
+  get epoch(): number {
+    return this.#epoch;
   }
 
-  /** Remembers a snapshot, unless it is too large. */
-  put(snapshot: StoredSnapshot): void {
+  /** What is known of a snapshot, as long as its manifest is still the same, and where it was. */
+  get(row: SnapshotRow): StoredSnapshot | undefined {
+    const known = this.#snapshots.get(row.id);
+    if (known?.row.packName !== row.packName) return undefined;
+    return sameBytes(known.row.manifestDigest, row.manifestDigest) ? known : undefined;
+  }
+
+  /**
+   * Remembers a snapshot, unless it is too large.
+   *
+   * @param epoch when reading it began: what was read before a `clear` is not remembered after it.
+   */
+  put(snapshot: StoredSnapshot, epoch: number): void {
     const runs = runsIn(snapshot);
-    if (runs > MAX_RUNS) return;
+    if (runs > MAX_RUNS || epoch !== this.#epoch) return;
     this.#remove(snapshot.row.id);
     this.#snapshots.set(snapshot.row.id, snapshot);
     this.#runs += runs;
@@ -43,6 +51,7 @@ export class PagesCache {
   clear(): void {
     this.#snapshots.clear();
     this.#runs = 0;
+    this.#epoch += 1;
   }
 
   #remove(id: string): void {

@@ -6,6 +6,7 @@ import type { RetiredPack } from '../catalog/collection-table.ts';
 import { storageError } from '../errors.ts';
 import { exists, syncDirectory } from '../files/transfer.ts';
 import type { RunningOperation } from './activity.ts';
+import { Pacer } from './clock.ts';
 import type { StoreContext } from './context.ts';
 import { awaitOlderWork } from './older-work.ts';
 
@@ -26,7 +27,7 @@ export async function unlinkRetired(
   const newest = Math.max(...retired.map(({ generation }) => generation));
   const isFree = await awaitOlderWork(context, own, newest, patience);
   const free = isFree ? retired : await withoutReaders(context, own, retired);
-  unlinkAll(context, free);
+  await unlinkAll(context, free, new Pacer(patience.signal));
   await context.catalog.collections.forgetRetired(free.map(({ name }) => name));
   return free.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
@@ -44,25 +45,31 @@ async function withoutReaders(
   return free;
 }
 
-function unlinkAll(context: StoreContext, packs: readonly RetiredPack[]): void {
+async function unlinkAll(
+  context: StoreContext,
+  packs: readonly RetiredPack[],
+  pacer: Pacer,
+): Promise<void> {
   const { files, layout } = context;
   const directories = new Set<string>();
   for (const { name } of packs) {
     const path = layout.packFile(name);
     try {
       context.packs.forget(name);
-      if (!exists(files, path)) continue;
-      files.unlink(path);
+      // Also when it is gone: whoever unlinked it may have died before the sync.
       directories.add(layout.packDirectory(name));
+      if (exists(files, path)) files.unlink(path);
     } catch (error) {
       throw storageError('remove the pack', path, error);
     }
+    await pacer.pause();
   }
   for (const directory of directories) {
     try {
-      syncDirectory(files, directory);
+      if (exists(files, directory)) syncDirectory(files, directory);
     } catch (error) {
       throw storageError('make the removal of packs durable', directory, error);
     }
+    await pacer.pause();
   }
 }

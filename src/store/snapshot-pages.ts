@@ -85,6 +85,7 @@ function* pagesOfSnapshot(
   fresh: boolean,
 ): Generator<undefined, StoredSnapshot> {
   context.segments.refresh();
+  const { epoch } = context.pagesCache;
   const known = fresh ? undefined : context.pagesCache.get(row);
   if (known !== undefined) return known;
   const stack = yield* readStack(context, row, fresh);
@@ -101,7 +102,7 @@ function* pagesOfSnapshot(
   const rows = stack.levels.map((level) => level.row);
   const chain = [...rows, ...(stack.below?.chain ?? [])];
   const snapshot = { row, manifest: top.manifest, chain, files };
-  context.pagesCache.put(snapshot);
+  context.pagesCache.put(snapshot, epoch);
   return snapshot;
 }
 

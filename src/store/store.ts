@@ -5,6 +5,8 @@ import { nodeFiles } from '../files/node-files.ts';
 import type { Files } from '../files/files.ts';
 import type { RunningOperation } from './activity.ts';
 import type { CollectOptions, CollectReport } from './collect.ts';
+import { backup, type BackupReport } from './backup.ts';
+import type { OperationOptions } from './context.ts';
 import { resolveSnapshot, checkTimelineName } from './names.ts';
 import { openStore } from './open-store.ts';
 import { Operations } from './operations.ts';
@@ -190,6 +192,19 @@ export class SnapshotStore {
       const { collect } = await import('./collect.ts');
       return await collect(context, operation as RunningOperation, options);
     });
+  }
+
+  /**
+   * Copies the whole store into another directory, which is a store itself then: a new one, or one
+   * that holds an earlier backup of this store, of which only what is new is copied. Captures may
+   * run meanwhile. Until it is done, the earlier backup is what the directory holds; one that was
+   * cut off is continued by the next. Damage is reported, and does not stop it.
+   *
+   * @throws StoreError EXISTS when the target is something else, or has snapshots of its own;
+   * LOCKED while somebody has opened it; NOT_FOUND, ABORTED, CLOSED, STORAGE.
+   */
+  async backup(target: string, options: OperationOptions = {}): Promise<BackupReport> {
+    return await this.#operations.run(options, (context) => backup(context, target, options));
   }
 
   /** How much the store holds. */

@@ -1,9 +1,11 @@
 /** A timeline, as users see it: the ordered snapshots of one container. Methods only bind. */
+import type { RetentionPolicy } from '../retention/policy.ts';
 import { capture } from './capture.ts';
 import type { CaptureSource } from './capture-source.ts';
 import type { OperationOptions } from './context.ts';
 import type { Operations } from './operations.ts';
 import type { ArchiveInput, ImportOptions } from './import-archive.ts';
+import { prune, type PruneOptions, type PruneReport } from './prune.ts';
 import { Snapshot } from './snapshot.ts';
 
 /** What a list takes. */
@@ -75,5 +77,29 @@ export class Timeline {
     if (Number.isNaN(date.getTime())) throw new TypeError('not a valid Date');
     const row = this.#operations.context.catalog.snapshots.at(this.name, date.getTime());
     return row && new Snapshot(this.#operations, row);
+  }
+
+  /**
+   * Marks as removed what no rule of a policy keeps, all in one transaction; never a snapshot that
+   * is pinned, nor the newest restorable one. The report says why each is kept or removed. What
+   * snapshots of other timelines continue from counts as if they did not: they stay whole.
+   *
+   * @example
+   * ```ts
+   * import { SnapshotStore } from 'criu-timeline';
+   *
+   * const store = await SnapshotStore.open('/var/lib/checkpoints');
+   * const policy = { keepLast: 10, keepHourly: 24, keepDaily: '1mo', maxBytes: 10e9 };
+   * const { removed } = await store.timeline('web-1').prune(policy, { dryRun: true });
+   * for (const { id, reasons } of removed) console.log(id, reasons);
+   * ```
+   * @throws TypeError, RangeError naming the option of a policy that makes no sense; StoreError
+   * READ_ONLY unless it is a dry run, CORRUPT, STORAGE, ABORTED, CLOSED. Then none is removed.
+   */
+  async prune(policy: RetentionPolicy, options: PruneOptions = {}): Promise<PruneReport> {
+    const access = options.dryRun === true ? 'run' : 'write';
+    return await this.#operations[access](options, (context) =>
+      prune(context, this.name, policy, options),
+    );
   }
 }

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SnapshotRow } from '../../src/catalog/rows.ts';
-import { captureOf, newCatalog, snapshotId } from '../support/made-catalogs.ts';
+import { captureOf, newCatalog, openRaw, snapshotId } from '../support/made-catalogs.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
 const nextPath = temporaryPaths();
@@ -91,6 +91,48 @@ describe('the table of snapshots', () => {
     const id = snapshotId(9);
     const error = expect.objectContaining({ code: 'NOT_FOUND', snapshot: id });
     await expect(catalog.setStates([{ id, removed: true }])).rejects.toThrow(error);
+  });
+});
+
+describe('removing what is not pinned', () => {
+  const ids = [1, 2, 3].map(snapshotId);
+
+  /** A catalog of three snapshots, and which of them are marked as removed. */
+  async function makeThree() {
+    const path = nextPath();
+    const catalog = await newCatalog(path);
+    for (const number of [1, 2, 3]) await catalog.commitCapture(captureOf(number));
+    const removed = () => catalog.snapshots.ofTimeline('web', true).map(idOf);
+    return { path, catalog, removed };
+  }
+
+  it('marks all', async () => {
+    const { catalog, removed } = await makeThree();
+    expect(await catalog.removeUnpinned(ids.slice(0, 2))).toBe(true);
+    expect(removed()).toEqual(ids.slice(0, 2));
+    expect(catalog.check()).toEqual([]);
+    expect(await catalog.removeUnpinned([])).toBe(true);
+  });
+
+  it.each(['pinned', 'marked', 'condemned', 'gone'])('marks none if one is %s', async (how) => {
+    const { path, catalog, removed } = await makeThree();
+    if (how === 'pinned') await catalog.setStates([{ id: ids[2]!, pinned: true }]);
+    if (how === 'marked') await catalog.setStates([{ id: ids[2]!, removed: true }]);
+    if (how === 'condemned')
+      openRaw(path).exec('UPDATE snapshots SET removed = 2 WHERE number = 3');
+    const others = how === 'gone' ? [...ids.slice(0, 2), snapshotId(9)] : ids;
+    const before = removed();
+    expect(await catalog.removeUnpinned(others)).toBe(false);
+    expect(removed()).toEqual(before);
+  });
+
+  it('does not cover up for damage', async () => {
+    const { path, catalog, removed } = await makeThree();
+    openRaw(path).exec('UPDATE snapshots SET new_pages = 77 WHERE number = 2');
+    const error = expect.objectContaining({ code: 'CORRUPT' });
+    await expect(catalog.removeUnpinned(ids)).rejects.toThrow(error);
+    expect(removed()).toEqual([]);
+    expect(catalog.check()).toHaveLength(1);
   });
 });
 

@@ -9,6 +9,7 @@ import { linesOf, run } from './program.ts';
 import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
+const COMMANDS = 'capture list show restore remove undelete pin note prune verify'.split(' ');
 const DAY_ONE = '2026-01-01T10:00:00Z';
 const DAY_TWO = '2026-01-02T10:00:00.500Z';
 
@@ -90,6 +91,33 @@ describe('on a store of two snapshots, the program', () => {
     expect(lines).toEqual([`2 packs and 2 snapshots verified at level ${level}: no problems`]);
   });
 
+  test('verifies within a budget, and says what it has left out', async () => {
+    const [left = '', summary, ...rest] = await on(
+      'verify',
+      '--max-bytes',
+      '1',
+      '--max-seconds',
+      '9',
+    );
+    expect(left).toMatch(/^left out: 1 pack \([\d.]+ [kM]B\), 2 snapshots; .*: (20.*Z|never)$/);
+    expect(summary).toBe('1 pack and 0 snapshots verified at level snapshots: no problems');
+    expect(rest).toEqual([]);
+  });
+
+  test('makes a backup, and brings it up to date', async () => {
+    const target = newPath();
+    const [first, ...rest] = await on('backup', target);
+    expect(first).toMatch(
+      /^2 snapshots in \S+: 2 packs copied \(1\.\d MB\), 0 there already, 0 rem/,
+    );
+    expect(rest).toEqual([]);
+    const [again] = await on('backup', target);
+    expect(again).toBe(
+      `2 snapshots in ${target}: 0 packs copied (0 B), 2 there already, 0 removed`,
+    );
+    expect(await linesOf('list', '--store', target)).toEqual(await on('list'));
+  });
+
   test('counts what the store holds', async () => {
     const text = (await on('stats')).join('\n');
     expect(text).toMatch(
@@ -168,7 +196,7 @@ test('removes and undeletes', async () => {
 
 test('says what it can do', async () => {
   const [help, version] = await Promise.all([run('--help'), run('--version')]);
-  for (const command of ['capture', 'list', 'show', 'restore', 'remove', 'undelete', 'verify']) {
+  for (const command of COMMANDS) {
     expect(help.stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
   }
   expect(help.stdout).toContain('Exit status: 0 done, 1 failed, 2 wrong usage, 3');

@@ -29,6 +29,9 @@ describe('wrong usage ends with status 2:', () => {
     ['a missing argument', /missing required argument/, ['show', '--store', store]],
     ['too many arguments', /too many arguments/, ['stats', '--store', store, 'zoo']],
     ['an unknown level', /Allowed choices are/, ['verify', '--store', store, '--level', 'all']],
+    ['no time at all', /number of seconds/, ['verify', '--store', store, '--max-seconds', '0']],
+    ['a size that is none', /number of bytes/, ['verify', '--store', store, '--max-bytes', '5X']],
+    ['a backup into the store', /store itself/, ['backup', '--store', store, store]],
     ['a bad name', /'a b' cannot name a timeline/, ['list', '--store', store, 'a b']],
   ])('%s', async (_, message, args) => {
     await expectFailure({ status: 2, message }, ...args);
@@ -121,7 +124,12 @@ describe('a damaged pack ends with status 3:', () => {
     const lines = stdout.trimEnd().split('\n');
     expect(lines.at(-1)).toMatch(/^1 pack and 1 snapshot verified .*: \d+ problems?$/);
     expect(lines.length).toBeGreaterThan(1);
-    for (const line of lines.slice(0, -1)) expect(line).toMatch(/^CORRUPT: .*\.pack/);
+    const losses = lines.findIndex((line) => line.startsWith('lost: '));
+    for (const line of lines.slice(0, losses)) expect(line).toMatch(/^CORRUPT: .*\.pack/);
+    expect(lines[losses]).toMatch(/^lost: [0-9A-Z]{26} {2}zoo@1 {2}partly$/);
+    for (const line of lines.slice(losses + 1, -1)) {
+      expect(line).toMatch(/^ {2}\S+( \S+)? {2}[\d.]+ k?M?B in \d+ pieces?, first at (byte|0x)/);
+    }
   });
 
   test('verify prints a document with all problems', async () => {

@@ -63,8 +63,35 @@ test('remove and undelete print the snapshot as it is then', async () => {
 });
 
 test('verify prints its report', async () => {
-  const report = { level: 'quick', packs: 1, snapshots: 1, unknownPacks: [], problems: [] };
+  const report = {
+    level: 'quick',
+    packs: 1,
+    snapshots: 1,
+    leftOut: { packs: 0, packBytes: 0, snapshots: 0 },
+    unknownPacks: [],
+    damagedPacks: [],
+    lostSnapshots: [],
+    problems: [],
+    problemCount: 0,
+  };
   expect(await on('verify', '--level', 'quick')).toEqual(report);
+});
+
+test('verify says when every pack was last found right', async () => {
+  const { oldestVerifiedAt } = await on('verify', '--level', 'packs', '--max-bytes', '1G');
+  expect(Date.now() - Date.parse(String(oldestVerifiedAt))).toBeLessThan(60_000);
+});
+
+test('backup prints what it copied', async () => {
+  const target = newPath();
+  const bytes = await inLibrary((open) => open.statistics().storedBytes);
+  expect(await on('backup', target)).toEqual({
+    target,
+    snapshots: 1,
+    packs: { copied: 1, copiedBytes: bytes, kept: 0, removed: 0 },
+    damagedPacks: [],
+    problems: [],
+  });
 });
 
 test('stats prints exact numbers', async () => {

@@ -24,4 +24,30 @@ describe('LostFrames', () => {
     frames.report(frame('a', 20));
     expect(frames.takeUnrecorded()).toEqual([]);
   });
+
+  it('forgets what was found right, and hands it out no more', () => {
+    const frames = new LostFrames();
+    frames.report(frame('a', 16));
+    frames.report(frame('a', 20));
+    frames.forget(frame('a', 16));
+    frames.forget(frame('b', 16));
+    expect(frames.offsetsOf('a')).toEqual([20]);
+    expect(frames.takeUnrecorded()).toEqual([frame('a', 20)]);
+    frames.forget(frame('a', 20));
+    expect([frames.isEmpty, frames.mayHave('a'), frames.offsetsOf('a')]).toEqual([true, false, []]);
+  });
+
+  it('takes over the record, and keeps what is only known here', () => {
+    const frames = new LostFrames();
+    frames.report(frame('found', 1));
+    expect(frames.restoreAll([frame('a', 1), frame('a', 2), frame('b', 3)])).toEqual([]);
+    expect(frames.all()).toHaveLength(4);
+    // Mended by somebody else: of a, one frame; of b, the only one.
+    expect(frames.restoreAll([frame('a', 2)])).toEqual(['a', 'b']);
+    expect(frames.all()).toEqual([frame('found', 1), frame('a', 2)]);
+    // Now that it is on record, it can be taken off it.
+    expect(frames.restoreAll([frame('a', 2), frame('found', 1)])).toEqual([]);
+    expect(frames.restoreAll([frame('a', 2)])).toEqual(['found']);
+    expect(frames.all()).toEqual([frame('a', 2)]);
+  });
 });

@@ -44,6 +44,10 @@ const MATRIX: Record<string, Row> = {
   'store.snapshot': { call: ({ store }) => store.snapshot('t'), outcomes: reads },
   'store.collect': { call: ({ store }, options) => store.collect(options), outcomes: writes },
   'store.verify': { call: ({ store }, options) => store.verify(options), outcomes: readsLong },
+  'store.backup': {
+    call: ({ store }, options) => store.backup(newPath(), options),
+    outcomes: readsLong,
+  },
   'store.statistics': { call: ({ store }) => store.statistics(), outcomes: reads },
   'store.close': { call: ({ store }) => store.close(), outcomes: always },
   'store[asyncDispose]': { call: ({ store }) => store[Symbol.asyncDispose](), outcomes: always },
@@ -58,6 +62,10 @@ const MATRIX: Record<string, Row> = {
   'timeline.list': { call: ({ timeline }) => timeline.list(), outcomes: reads },
   'timeline.latest': { call: ({ timeline }) => timeline.latest(), outcomes: reads },
   'timeline.at': { call: ({ timeline }) => timeline.at(new Date()), outcomes: reads },
+  'timeline.prune': {
+    call: ({ timeline }, options) => timeline.prune({ keepLast: 1 }, options),
+    outcomes: writes,
+  },
   'snapshot.restore': {
     call: ({ snapshot }, options) => snapshot.restore(newPath(), options),
     outcomes: readsLong,
@@ -132,6 +140,16 @@ describe.each(['open', 'closed', 'readOnly', 'aborted'] as const)('in the state 
     expect(error.code).toBe(expected);
     expect(error.name).toBe(expected === 'ABORTED' ? 'AbortError' : 'StoreError');
     expect(storeState(subject.store.directory)).toEqual(before);
+  });
+
+  test('what a prune would do can be planned like any reading', async () => {
+    const { timeline, store } = await makeSubject(state);
+    const before = storeState(store.directory);
+    const signal = state === 'aborted' ? AbortSignal.abort() : undefined;
+    const plan = () => timeline.prune({ keepLast: 1 }, { dryRun: true, signal });
+    if (readsLong[state] === 'done') expect(await plan()).toMatchObject({ removed: [] });
+    else expect((await failureOf(plan)).code).toBe(readsLong[state]);
+    expect(storeState(store.directory)).toEqual(before);
   });
 
   test('facts of a snapshot can be read', async () => {

@@ -19,11 +19,12 @@ const NOT_CONTENT = ['leases', 'catalog.sqlite', 'catalog.sqlite-wal', 'catalog.
 /** Subdirectories of packs stay when they are empty: they say nothing about what there is. */
 const PACK_DIRECTORY = /^directory 0700 packs\/[0-9a-f]{2}$/;
 const TABLES = ['store', 'timelines', 'packs', 'segments', 'snapshots'];
+const COLLECTED = ['condemned', 'retired', 'tombstones'];
 
 /** Looks at a store, open or not. */
 export function storeState(directory: string): StoreState {
   const rows = readCatalog(directory, (catalog) =>
-    TABLES.flatMap((table) => {
+    [...TABLES, ...COLLECTED].flatMap((table) => {
       const all = catalog.prepare(`SELECT * FROM ${table} ORDER BY 1`).raw().all() as unknown[][];
       return all.map((row) => `${table} ${row.map(shown).join(' ')}`);
     }),

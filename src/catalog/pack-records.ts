@@ -1,0 +1,70 @@
+/**
+ * What the catalog remembers of the health of packs: which frames are lost no more, when each pack
+ * was last found right, and which packs it has let go of. None of it decides what exists: a row
+ * that is missing costs work, not data.
+ */
+import type { CatalogDatabase } from './database.ts';
+import type { PackRow } from './rows.ts';
+
+/** A frame on record as damaged: name of its pack, and where its block starts. */
+export interface LostFrameRow {
+  readonly pack: string;
+  readonly offset: number;
+}
+
+/** Whether a text of a row without a checksum names a pack. */
+export function isPackName(text: unknown): text is string {
+  return typeof text === 'string' && /^[0-9a-f]{64}$/.test(text);
+}
+
+/** Reads and writes what is known of packs. */
+export class PackRecords {
+  readonly #database: CatalogDatabase;
+
+  /** @internal The catalog makes it. */
+  constructor(database: CatalogDatabase) {
+    this.#database = database;
+  }
+
+  /** Milliseconds since 1970 at which every page of a pack was last found right, by its name. */
+  verifiedTimes(): ReadonlyMap<string, number> {
+    const sql = 'SELECT pack, at_ms FROM verified';
+    const rows = this.#database.all<{ pack: string; at_ms: number }>(sql);
+    // No checksum guards these rows: what is no time is passed over.
+    const intact = rows.filter((row) => Number.isSafeInteger(row.at_ms) && row.at_ms > 0);
+    return new Map(intact.map((row) => [row.pack, row.at_ms]));
+  }
+
+  /** Records that every page of these packs was found right; packs that are gone are forgotten. */
+  async putVerified(packs: readonly string[], atMs: number): Promise<void> {
+    await this.#database.write(undefined, () => {
+      const put = 'INSERT OR REPLACE INTO verified VALUES (?, ?)';
+      for (const pack of packs) this.#database.run(put, pack, atMs);
+      this.#database.run('DELETE FROM verified WHERE pack NOT IN (SELECT name FROM packs)');
+    });
+  }
+
+  /** Takes frames off the record that were read again, and found right. */
+  async removeLostFrames(frames: readonly LostFrameRow[]): Promise<void> {
+    await this.#database.write(undefined, () => {
+      const sql = 'DELETE FROM lost_frames WHERE pack = ? AND offset = ?';
+      for (const { pack, offset } of frames) this.#database.run(sql, pack, offset);
+    });
+  }
+
+  /** Names of packs that the catalog has let go of, and whose files may still be there. */
+  retired(): string[] {
+    const rows = this.#database.all<{ pack: string }>('SELECT pack FROM retired');
+    return rows.map(({ pack }) => pack).filter(isPackName);
+  }
+
+  /** Lets go of packs whose files are still to be unlinked. */
+  async retire(packs: readonly PackRow[], generation: number): Promise<void> {
+    await this.#database.write(undefined, () => {
+      const put = 'INSERT OR REPLACE INTO retired VALUES (?, ?, ?)';
+      for (const { name, sizeBytes } of packs) {
+        this.#database.run(put, name, generation, sizeBytes);
+      }
+    });
+  }
+}
