@@ -50,6 +50,8 @@ export const OPERATIONS: readonly StoreOperation[] = [
     run: async (world) => await world.live.at(-1)?.note(`note ${(world.step += 1)}`),
   },
   { name: 'reopen', run: (world) => world.reopen(), closes: true },
+  { name: 'prune', run: (world) => world.prune() },
+  { name: 'backup', run: (world) => world.backup() },
   { name: 'collect', run: (world) => world.collect(), mayBeDone: true },
 ];
 
@@ -147,6 +149,16 @@ export class World {
   /** Collects all that is waste. */
   async collect(): Promise<void> {
     await this.store.collect({ wasteThreshold: 0 });
+  }
+
+  /** Marks all snapshots but the newest as removed. */
+  async prune(): Promise<void> {
+    await this.store.timeline('t').prune({ keepLast: 1 });
+  }
+
+  /** Copies the store elsewhere, which is not to be found in it. */
+  async backup(): Promise<void> {
+    await this.store.backup(this.#newPath());
   }
 
   #changeMemory(): void {
