@@ -96,6 +96,21 @@ export class Operations {
     }
   }
 
+  /**
+   * Runs something that reads packs and does not wait: in this one turn, too, a collection of
+   * another process might take away what is looked for.
+   */
+  runNow<T>(work: (context: StoreContext) => T): T {
+    const { context } = this;
+    const operation = context.activity?.begin();
+    try {
+      refreshView(context);
+      return work(context);
+    } finally {
+      operation?.end();
+    }
+  }
+
   /** Runs an operation that writes. @throws StoreError READ_ONLY. */
   async write<T>(options: OperationOptions, work: Work<T>): Promise<T> {
     writableStaging(this.context);

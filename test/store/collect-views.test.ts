@@ -2,6 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import type { Files } from '../../src/files/files.ts';
+import { nodeFiles } from '../../src/files/node-files.ts';
 import type { CollectReport } from '../../src/index.ts';
 import { captureMemory, expectMemory } from '../support/collected-stores.ts';
 import { type Memory, randomPages, writeDump } from '../support/made-memory.ts';
@@ -50,4 +52,35 @@ test('a capture refers to nothing that goes while its handle learns of a collect
   await store.collect({ wasteThreshold: 0 });
   await expectMemory(captured, memory, newPath);
   expect((await store.verify()).problems).toEqual([]);
+});
+
+test('a description finds its packs, though a collection goes on in another process', async () => {
+  let meanwhile: (() => void) | undefined;
+  const files: Files = {
+    ...nodeFiles,
+    open: (path, how) => {
+      if (String(path).endsWith('.pack')) {
+        meanwhile?.();
+        meanwhile = undefined;
+      }
+      return nodeFiles.open(path, how);
+    },
+  };
+  const first = await openStore(newPath());
+  const pages = randomPages(16, 100, 1);
+  const { id } = await captureMemory(first, newPath, memoryOf(pages));
+  const other = memoryOf(new Map([...pages, ...randomPages(5000, 100, 2)]));
+  const doomed = await captureMemory(first, newPath, other);
+  const kept = await captureMemory(first, newPath, memoryOf(randomPages(5000, 50, 2)));
+  await first.snapshot(id).remove();
+  await doomed.remove();
+  const store = await openStore(first.directory, { files, workers: 0 });
+  const snapshot = store.snapshot(kept.id);
+  let report: CollectReport | undefined;
+  meanwhile = () => {
+    report = collectElsewhere(store.directory, { wasteThreshold: 0, maxMilliseconds: 2500 });
+  };
+  expect(snapshot.describe().images.length).toBeGreaterThan(0);
+  expect(report).toMatchObject({ dryRun: false });
+  await expectMemory(snapshot, memoryOf(randomPages(5000, 50, 2)), newPath);
 });
