@@ -15,7 +15,7 @@ export type {
 export type { BackupReport } from './store/backup.ts';
 export type { DamagedSource } from './store/backup-packs.ts';
 export { HOST_FILES, type CaptureSource } from './store/capture-source.ts';
-export type { CollectOptions, CollectReport } from './store/collect.ts';
+export type { CollectOptions, CollectReport } from './store/collect-options.ts';
 export type { Damage, OperationOptions, Progress } from './store/context.ts';
 export type { FilesDescription, ImageDescription, SnapshotDescription } from './store/describe.ts';
 export type { ArchiveTarget, ExportOptions } from './store/export-archive.ts';

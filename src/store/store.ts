@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { nodeFiles } from '../files/node-files.ts';
 import type { Files } from '../files/files.ts';
 import type { RunningOperation } from './activity.ts';
-import type { CollectOptions, CollectReport } from './collect.ts';
+import type { CollectOptions, CollectReport } from './collect-options.ts';
 import { backup, type BackupReport } from './backup.ts';
 import type { OperationOptions } from './context.ts';
 import { resolveSnapshot, checkTimelineName } from './names.ts';
