@@ -37,6 +37,7 @@ export function takeLease(path: string): Lease | undefined {
 export class LeaseFile {
   readonly path: string;
   readonly #database: Database.Database;
+  #hasSettled = false;
 
   /** @throws StoreError STORAGE when the file is not there or cannot be opened. */
   constructor(path: string) {
@@ -47,6 +48,10 @@ export class LeaseFile {
   /** Takes the lease; false while somebody else holds it. */
   take(): boolean {
     try {
+      // Nothing is ever committed: a journal on disk would need room on a full one, and stay behind
+      // when its process is killed. Without it taking and giving back costs 30 us instead of 230.
+      if (!this.#hasSettled) this.#database.exec('PRAGMA journal_mode = MEMORY');
+      this.#hasSettled = true;
       this.#database.exec('BEGIN EXCLUSIVE');
       return true;
     } catch (error) {
@@ -63,6 +68,25 @@ export class LeaseFile {
   /** Closes the file, and gives back what is held. */
   close(): void {
     this.#database.close();
+  }
+}
+
+/**
+ * Whether somebody holds the lease whose file is `path`: asked with a lock that others may have as
+ * well, so that two who ask do not see each other.
+ *
+ * @throws StoreError STORAGE when the file is not there or cannot be opened.
+ */
+export function isLeaseHeld(path: string): boolean {
+  const database = open(path);
+  try {
+    database.exec('BEGIN; SELECT * FROM sqlite_schema');
+    return false;
+  } catch (error) {
+    if (isBusy(error)) return true;
+    throw storageError('look at the lease', path, error);
+  } finally {
+    database.close();
   }
 }
 

@@ -1,7 +1,8 @@
 /** A lease: held by one at a time, in this process or another, and free when its holder dies. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { unlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { takeLease } from '../../src/catalog/lease.ts';
@@ -49,6 +50,14 @@ describe('a lease', () => {
     const again = takeLease(path);
     expect(again).toBeDefined();
     again?.release();
+  });
+
+  it('writes nothing at all, so that a full disk is no hindrance, nor a kill to those after', () => {
+    const path = leaseFile();
+    const lease = takeLease(path);
+    expect(statSync(path).size).toBe(0);
+    expect(readdirSync(dirname(path)).filter((name) => name.includes('journal'))).toEqual([]);
+    lease?.release();
   });
 
   it('is held against other processes, and dies with its holder', async () => {
