@@ -11,6 +11,7 @@ import { defineConfig, type TestProjectConfiguration, type ViteUserConfig } from
 export const LONG_SUITES: readonly string[] = [
   'test/store/{changed-files,changing-files,damaged-files,many-files,failing-archives}.test.ts',
   'test/store/{changing-images,kill,workers,processes,catalog-damage,index-merge,backup-cut-off,bit-flips}.test.ts',
+  'test/store/collect-{aborts,beside,damage,namespaces}.test.ts',
   'test/support/listing.test.ts',
 ];
 

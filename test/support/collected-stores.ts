@@ -26,7 +26,8 @@ export function laterMemory(memory: Memory, moment: number): Memory {
   for (const [address, page] of pages) {
     const turn = address + moment;
     if (turn % 16 === 0) pages.set(address, fresh.get(address % pages.size) as Buffer);
-    else if (turn % 4 === 0) pages.set(address, withBytes(page, (64 * moment) % 4096, Buffer.of(moment & 255)));
+    else if (turn % 4 === 0)
+      pages.set(address, withBytes(page, (64 * moment) % 4096, Buffer.of(moment & 255)));
   }
   return { ...memory, spaces: new Map([['pagemap-1', pages]]) };
 }
