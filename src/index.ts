@@ -15,13 +15,17 @@ export type {
 export type { BackupReport } from './store/backup.ts';
 export type { DamagedSource } from './store/backup-packs.ts';
 export { HOST_FILES, type CaptureSource } from './store/capture-source.ts';
-export type { CollectOptions, CollectReport } from './store/collect.ts';
+export type { CollectOptions, CollectReport } from './store/collect-options.ts';
 export type { Damage, OperationOptions, Progress } from './store/context.ts';
 export type { FilesDescription, ImageDescription, SnapshotDescription } from './store/describe.ts';
 export type { ArchiveTarget, ExportOptions } from './store/export-archive.ts';
 export type { ArchiveInput, ImportOptions } from './store/import-archive.ts';
 export type { HostFile, RestoredFiles, RestoreFilesOptions } from './store/restore-files.ts';
 export type { PrunedSnapshot, PruneOptions, PruneReport } from './store/prune.ts';
+export type { Missing, MissingPages } from './store/missing-pages.ts';
+export type { UnrepairedSpace } from './store/repair-evaluate.ts';
+export type { RepairReport, SetAsidePack, UnrepairedSnapshot } from './store/repair-report.ts';
+export type { RepairOptions } from './store/repair.ts';
 export type { RestoreOptions, RestoreReport } from './store/restore.ts';
 export { Snapshot, type SnapshotSizes } from './store/snapshot.ts';
 export { SnapshotStore, type OpenOptions, type StoreStatistics } from './store/store.ts';

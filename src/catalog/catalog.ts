@@ -9,7 +9,7 @@ import { sameBytes } from '../bytes/hex.ts';
 import { StoreError } from '../errors.ts';
 import { CollectionTable } from './collection-table.ts';
 import { CatalogDatabase } from './database.ts';
-import { PackRecords } from './pack-records.ts';
+import { isPackName, type LostFrameRow, PackRecords } from './pack-records.ts';
 import { PackTable } from './pack-table.ts';
 import { checkRow, rowChecksum, type PackRow, type SegmentRow, type SnapshotRow } from './rows.ts';
 import { MIGRATIONS } from './schema.ts';
@@ -202,8 +202,9 @@ export class Catalog {
   }
 
   /** Frames that were found damaged, by pack and offset. */
-  lostFrames(): { readonly pack: string; readonly offset: number }[] {
-    return this.#database.all('SELECT pack, offset FROM lost_frames');
+  lostFrames(): LostFrameRow[] {
+    const rows = this.#database.all<LostFrameRow>('SELECT pack, offset FROM lost_frames');
+    return rows.filter(({ pack, offset }) => isPackName(pack) && Number.isSafeInteger(offset));
   }
 
   /** Records frames that were found damaged. */

@@ -71,6 +71,25 @@ export class LeaseFile {
   }
 }
 
+/**
+ * Whether somebody holds the lease whose file is `path`: asked with a lock that others may have as
+ * well, so that two who ask do not see each other.
+ *
+ * @throws StoreError STORAGE when the file is not there or cannot be opened.
+ */
+export function isLeaseHeld(path: string): boolean {
+  const database = open(path);
+  try {
+    database.exec('BEGIN; SELECT * FROM sqlite_schema');
+    return false;
+  } catch (error) {
+    if (isBusy(error)) return true;
+    throw storageError('look at the lease', path, error);
+  } finally {
+    database.close();
+  }
+}
+
 function open(path: string): Database.Database {
   try {
     return new Database(path, { timeout: 0, fileMustExist: true });

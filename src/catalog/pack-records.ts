@@ -12,6 +12,11 @@ export interface LostFrameRow {
   readonly offset: number;
 }
 
+/** Whether a text of a row without a checksum names a pack. */
+export function isPackName(text: unknown): text is string {
+  return typeof text === 'string' && /^[0-9a-f]{64}$/.test(text);
+}
+
 /** Reads and writes what is known of packs. */
 export class PackRecords {
   readonly #database: CatalogDatabase;
@@ -25,7 +30,9 @@ export class PackRecords {
   verifiedTimes(): ReadonlyMap<string, number> {
     const sql = 'SELECT pack, at_ms FROM verified';
     const rows = this.#database.all<{ pack: string; at_ms: number }>(sql);
-    return new Map(rows.map((row) => [row.pack, row.at_ms]));
+    // No checksum guards these rows: what is no time is passed over.
+    const intact = rows.filter((row) => Number.isSafeInteger(row.at_ms) && row.at_ms > 0);
+    return new Map(intact.map((row) => [row.pack, row.at_ms]));
   }
 
   /** Records that every page of these packs was found right; packs that are gone are forgotten. */
@@ -48,7 +55,7 @@ export class PackRecords {
   /** Names of packs that the catalog has let go of, and whose files may still be there. */
   retired(): string[] {
     const rows = this.#database.all<{ pack: string }>('SELECT pack FROM retired');
-    return rows.map(({ pack }) => pack);
+    return rows.map(({ pack }) => pack).filter(isPackName);
   }
 
   /** Lets go of packs whose files are still to be unlinked. */

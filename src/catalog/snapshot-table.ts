@@ -32,6 +32,16 @@ export interface SnapshotState {
   readonly note?: string;
 }
 
+/** The state of a snapshot that is added. */
+export interface StateToAdd {
+  /** One of REMOVED. */
+  readonly removed: number;
+  readonly pinned: boolean;
+  readonly note: string;
+}
+
+const NEW_STATE: StateToAdd = { removed: REMOVED.no, pinned: false, note: '' };
+
 const SELECT = `SELECT snapshots.*, timelines.name AS timeline_name,
   timelines.last_sequence AS timeline_last_sequence, timelines.checksum AS timeline_checksum,
   ${PACK_COLUMNS}
@@ -209,10 +219,15 @@ export class SnapshotTable {
     return row.last_sequence + 1;
   }
 
-  /** @internal Adds a row inside the catalog's transaction. */
+  /**
+   * @internal Adds a row inside the catalog's transaction.
+   *
+   * @param state of a snapshot that is not new.
+   */
   add(
     { number, timeline, pack }: { number: number; timeline: number; pack: number },
     snapshot: SnapshotToAdd,
+    state: StateToAdd = NEW_STATE,
   ): SnapshotRow {
     const columns: ColumnValue[] = [
       number,
@@ -234,14 +249,14 @@ export class SnapshotTable {
       snapshot.manifestDigest,
       snapshot.revision,
       snapshot.baseId ?? null,
-      REMOVED.no,
-      0,
-      '',
+      state.removed,
+      state.pinned ? 1 : 0,
+      state.note,
     ];
     const marks = columns.map(() => '?').join(', ');
     const checksum = rowChecksum('snapshots', columns);
     this.#database.run(`INSERT INTO snapshots VALUES (${marks}, ?)`, ...columns, checksum);
-    return this.get(snapshot.id);
+    return this.byId(snapshot.id) as SnapshotRow;
   }
 
   /** The snapshot with this id, unless it is condemned. @throws StoreError NOT_FOUND. */

@@ -12,6 +12,7 @@ import { noteCommand } from './note.ts';
 import { pinCommand } from './pin.ts';
 import { pruneCommand } from './prune.ts';
 import { removeCommand } from './remove.ts';
+import { repairCommand } from './repair.ts';
 import { restoreCommand } from './restore.ts';
 import { showCommand } from './show.ts';
 import { statsCommand } from './stats.ts';
@@ -53,6 +54,7 @@ export function makeProgram(signal: AbortSignal): Command {
     collectCommand(signal),
     verifyCommand(signal),
     backupCommand(signal),
+    repairCommand(signal),
     statsCommand(),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));

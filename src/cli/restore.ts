@@ -2,10 +2,10 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { addPair } from './capture.ts';
-import type { RestoredFiles } from '../index.ts';
+import type { Missing, RestoredFiles } from '../index.ts';
 import type { Result } from './output.ts';
 import { withProgress } from './progress.ts';
-import { printable } from './text.ts';
+import { formatBytes, printable } from './text.ts';
 import {
   readingCommand,
   runOnStore,
@@ -18,6 +18,7 @@ interface RestoreOptions extends ReadingCommandOptions {
   readonly files?: string;
   readonly hostFile?: ReadonlyMap<string, string>;
   readonly skipPrivileges?: boolean;
+  readonly partial?: boolean;
 }
 
 /** The command. */
@@ -32,6 +33,7 @@ export function restoreCommand(signal: AbortSignal): Command {
       addHostFile,
     )
     .option('--skip-privileges', 'leave out what takes rights that there are not, and list it')
+    .option('--partial', 'restore what is left of a damaged one, with zeros for what is lost')
     .option('--sync', 'make the files survive a power loss before this is done')
     .action(async (reference: string, directory: string, options: RestoreOptions) => {
       await runOnStore(options, async (store) => {
@@ -39,21 +41,37 @@ export function restoreCommand(signal: AbortSignal): Command {
         const hostFiles = Object.fromEntries(
           [...(options.hostFile ?? [])].map(([path, file]) => [path, { file }] as const),
         );
-        const { files, sync } = options;
+        const { files, sync, partial } = options;
         const privileges = options.skipPrivileges === true ? 'skip' : 'require';
         const report = await withProgress((onProgress) =>
-          snapshot.restore(directory, { files, hostFiles, privileges, sync, signal, onProgress }),
+          snapshot.restore(directory, {
+            ...{ files, hostFiles, privileges, sync, partial, signal, onProgress },
+          }),
         );
         const target = resolve(directory);
         const name = `${snapshot.timeline}@${snapshot.sequence}`;
         const line = `${snapshot.id}  ${name}  restored to ${printable(target)}`;
         const restored = describeFiles(report.files);
         return {
-          document: { snapshot, target, files: restored?.document },
-          lines: [line, ...(restored?.lines ?? [])],
+          document: { snapshot, target, files: restored?.document, ...documentOf(report.missing) },
+          lines: [line, ...(restored?.lines ?? []), ...linesOf(report.missing)],
         };
       });
     });
+}
+
+function documentOf(missing: Missing): { readonly missing?: Missing } {
+  return missing.bytes === 0 ? {} : { missing };
+}
+
+/** What is zeros, one line for each run of pages. */
+function linesOf({ bytes, runs }: Missing): string[] {
+  if (bytes === 0) return [];
+  const lines = runs.map(({ image, space, offset, firstAddress, bytes: length }) => {
+    const place = firstAddress === undefined ? `offset ${offset}` : `${space} at ${firstAddress}`;
+    return printable(`missing: ${formatBytes(length)} of ${image || 'files'}, ${place}`);
+  });
+  return [...lines, `missing: ${formatBytes(bytes)} in all, which are zeros now`];
 }
 
 function addHostFile(

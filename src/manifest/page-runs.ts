@@ -8,6 +8,9 @@
 /** Marks a run of zero pages. */
 export const ZERO_SEGMENT = 0;
 
+/** In the place of the number of a segment that no pack holds: its pages are lost. */
+export const LOST_SEGMENT = 0xffffffff;
+
 /** The runs of one file. */
 export interface PageRuns {
   readonly length: number;

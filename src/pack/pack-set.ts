@@ -51,7 +51,8 @@ export class PackSet {
     try {
       const source = fileSource(this.#files, this.#descriptors, file);
       return new PackReader(source, this.#zstd, this.#shared);
-    } catch (error) {
+    } catch (cause) {
+      const error = asDamage(cause, file);
       if (isDamage(error)) this.lostFrames.report({ file, offset: WHOLE_PACK });
       throw error;
     }
@@ -97,6 +98,16 @@ export class PackSet {
     this.#readers.clear();
     this.#descriptors.close();
   }
+}
+
+/**
+ * The header has no checksum of its own, and the store's format has been looked at: a pack that
+ * says it is of another version was damaged, and is no hindrance to captures.
+ */
+function asDamage(error: unknown, file: string): unknown {
+  if (!(error instanceof StoreError) || error.code !== 'UNSUPPORTED_VERSION') return error;
+  const message = `${error.summary}, which this store cannot have`;
+  return new StoreError('CORRUPT', message, { file, cause: error });
 }
 
 /** Opens one pack by its path; its descriptor belongs to the pool. */

@@ -7,6 +7,7 @@
  */
 import { PAGE_BYTES } from '../bytes/page.ts';
 import { FIRST_DELTA_SLOT } from '../bytes/slot.ts';
+import { StoreError } from '../errors.ts';
 import { applyDelta, MAX_DEPTH, memoryOf, type DeltaFrame } from './delta-frame.ts';
 import { FRAME_BYTES, FRAME_PAGES } from './format.ts';
 import { FrameCache, type CacheEntry } from './frame-cache.ts';
@@ -213,6 +214,9 @@ export class PageDecoder {
 
   #locate(segment: number, slot: number): PlacedFrame {
     const segments = this.#segments as SegmentTable;
+    if (!segments.has(segment)) {
+      throw new StoreError('CORRUPT', 'a page is in a segment that no pack holds');
+    }
     const pack = this.#packs.reader(segments.packName(segment));
     const place = pack.find(segments.local(segment), slot);
     if (place === undefined) throw missing(pack, slot);

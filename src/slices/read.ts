@@ -6,7 +6,7 @@
 import { DIGEST_BYTES, sha256, sha256Into } from '#digest';
 import { sameBytes } from '../bytes/hex.ts';
 import { PAGE_BYTES, pagesOf } from '../bytes/page.ts';
-import { StoreError, storageError } from '../errors.ts';
+import { isDamage, StoreError, storageError } from '../errors.ts';
 import { writeAll } from '../files/transfer.ts';
 import { LEAF_PAGES, ZERO_PAGE_DIGEST } from '../manifest/leaves.ts';
 import { ZERO_SEGMENT } from '../manifest/page-runs.ts';
@@ -23,14 +23,71 @@ const views = Array.from({ length: LEAF_PAGES }, (_, i) =>
 const digests = Buffer.alloc(LEAF_PAGES * DIGEST_BYTES);
 const isZero = new Uint8Array(LEAF_PAGES);
 
-/** Reads, checks and writes. */
-export function read(session: Session, request: ReadRequest): undefined {
+/** Reads, checks and writes; returns the pages that are lost, when that is allowed. */
+export function read(session: Session, request: ReadRequest): readonly number[] {
+  const lost: number[] = [];
   for (let leaf = 0; leaf * LEAF_BYTES < request.bytes; leaf++) {
-    const piece = readLeaf(session, request, leaf);
+    const piece =
+      request.partial === true
+        ? readLeafLeft(session, request, leaf, lost)
+        : readLeaf(session, request, leaf);
     if (request.fd !== undefined) writeLeaf(session, request, leaf, piece.length);
     if (request.contents === undefined) continue;
     session.target(request.contents).write(piece, request.offset + leaf * LEAF_BYTES);
   }
+  return lost;
+}
+
+/**
+ * Reads what is left of a leaf, with zeros for the rest. A leaf can only be checked when all of it
+ * is there; pages that are not those captured, without a frame that says so, are lost as a whole.
+ */
+function readLeafLeft(
+  session: Session,
+  request: ReadRequest,
+  leaf: number,
+  lost: number[],
+): Uint8Array {
+  try {
+    return readLeaf(session, request, leaf);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+  }
+  const length = Math.min(LEAF_BYTES, request.bytes - leaf * LEAF_BYTES);
+  const [first, pages, known] = [leaf * LEAF_PAGES, pagesOf(length), lost.length];
+  for (let i = 0; i < pages; i++) {
+    if (!fillIfLeft(session, request, first + i, i)) lose(first, i, lost);
+  }
+  if (lost.length === known) for (let i = 0; i < pages; i++) lose(first, i, lost);
+  return bytes.subarray(0, length);
+}
+
+/** Reads one page to the i-th place; false when it is lost. */
+function fillIfLeft(session: Session, request: ReadRequest, page: number, i: number): boolean {
+  const run = firstRunAfter(request.end, page);
+  const start = run === 0 ? 0 : (request.end[run - 1] as number);
+  const number = request.segment[run] as number;
+  isZero[i] = number === ZERO_SEGMENT ? 1 : 0;
+  if (number === ZERO_SEGMENT) {
+    bytes.fill(0, i * PAGE_BYTES, (i + 1) * PAGE_BYTES);
+    return true;
+  }
+  try {
+    const slot = (request.slot[run] as number) + page - start;
+    session.decoder.readRun(number, slot, 1, bytes, i * PAGE_BYTES);
+    return true;
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return false;
+  }
+}
+
+/** A lost page is zeros, and a hole where it is written. */
+function lose(first: number, i: number, lost: number[]): void {
+  bytes.fill(0, i * PAGE_BYTES, (i + 1) * PAGE_BYTES);
+  // Zero pages of a leaf that is lost as a whole are zeros all the same.
+  if (isZero[i] === 0) lost.push(first + i);
+  isZero[i] = 1;
 }
 
 /** Reads one leaf into the thread's buffer and checks it; valid until the next one. */

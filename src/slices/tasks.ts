@@ -99,6 +99,8 @@ export interface ReadRequest {
   readonly contents?: TreeContents | undefined;
   /** Path of that file, for errors. */
   readonly path: string;
+  /** Whether pages that are lost become zeros, and their leaves are not checked. */
+  readonly partial?: boolean | undefined;
 }
 
 /** Reads frames of a pack, and checks the pages in them. */
@@ -189,7 +191,8 @@ export interface Tasks {
   readonly diff: { readonly request: DiffRequest; readonly result: undefined };
   /** Answers with the lengths of the blocks. */
   readonly encode: { readonly request: EncodeRequest; readonly result: readonly number[] };
-  readonly read: { readonly request: ReadRequest; readonly result: undefined };
+  /** Answers with the pages that are lost, counted from the first; only with `partial`. */
+  readonly read: { readonly request: ReadRequest; readonly result: readonly number[] };
   /** Answers with the frames that are damaged. */
   readonly checkFrames: {
     readonly request: CheckFramesRequest;

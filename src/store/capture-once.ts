@@ -238,7 +238,12 @@ function makeManifest(
   };
 }
 
-function rowOf(manifest: Manifest, manifestDigest: Uint8Array, storedBytes: number): SnapshotToAdd {
+/** What the catalog is to say of a snapshot, by its manifest. */
+export function rowOf(
+  manifest: Manifest,
+  manifestDigest: Uint8Array,
+  storedBytes: number,
+): SnapshotToAdd {
   const logical = manifest.entries.filter(({ role }) => role !== 'tree');
   const sizes = logical.map((entry) => entry.content?.sizeBytes ?? 0);
   return {

@@ -15,10 +15,16 @@ import { isDamage, type StoreError } from '../errors.ts';
 import { idToText } from '../bytes/id.ts';
 import type { Activity, RunningOperation } from './activity.ts';
 import { monotonicMs, Pacer } from './clock.ts';
+import {
+  checkCollectOptions,
+  type CollectLimits,
+  type CollectOptions,
+  type CollectReport,
+} from './collect-options.ts';
 import { planCollection, type CollectPlan } from './collect-plan.ts';
 import { Compaction } from './compact.ts';
-import { condemn } from './condemn.ts';
-import { writableStaging, type OperationOptions, type StoreContext } from './context.ts';
+import { condemn, condemnable } from './condemn.ts';
+import { writableStaging, type StoreContext } from './context.ts';
 import { evictCache } from './heads.ts';
 import { cleanIndex } from './index-merge.ts';
 import type { LiveSlots } from './live-slots.ts';
@@ -38,51 +44,10 @@ import {
   type PackSurvey,
   type Survey,
 } from './survey.ts';
+import { findUnknownNeeds } from './unknown-needs.ts';
 import { unknownPacks } from './unknown-packs.ts';
 import { refreshView } from './view.ts';
 
-/** What collect takes. */
-export interface CollectOptions extends OperationOptions {
-  /** Says what would be freed, and changes nothing. */
-  readonly dryRun?: boolean | undefined;
-  /** Bytes of packs that may be written; without limit unless given. */
-  readonly maxBytes?: number | undefined;
-  /**
-   * Milliseconds after which nothing new is begun; without limit unless given, but for other
-   * operations, which are waited for at most 5 seconds.
-   */
-  readonly maxMilliseconds?: number | undefined;
-  /** The part of a pack that may be waste, 0.3 by default; with 0 all of it is freed. */
-  readonly wasteThreshold?: number | undefined;
-}
-
-/** What a collection found and did. Bytes of pages that share a frame are estimates. */
-export interface CollectReport {
-  readonly dryRun: boolean;
-  /** Pages that no snapshot needs, and about the bytes of packs that they and the rest take. */
-  readonly deadPages: number;
-  readonly deadBytes: number;
-  /** Snapshots that could be undeleted before, and no longer can. */
-  readonly condemnedSnapshots: number;
-  /** Packs of which nothing was needed, and packs that were written once more. */
-  readonly droppedPacks: number;
-  readonly compactedPacks: number;
-  /** Bytes of the packs that were written. */
-  readonly writtenBytes: number;
-  /** Bytes of the packs that were unlinked; in a dry run, of those that would be. */
-  readonly unlinkedBytes: number;
-  /** Packs that operations may still be reading: the next collection unlinks them. */
-  readonly waitingPacks: number;
-  readonly waitingBytes: number;
-  /** Packs that the catalog does not know: never deleted; `repair` adopts them. */
-  readonly unknownPacks: readonly string[];
-  /** What is damaged, and was left as it is. */
-  readonly damage: readonly string[];
-  /** Whether all was done; otherwise time, bytes or other operations were in the way. */
-  readonly complete: boolean;
-}
-
-const DEFAULT_WASTE = 0.3;
 const PATIENCE_MS = 5000;
 /** Snapshots that are undeleted in between begin it again: at most. */
 const MAX_ATTEMPTS = 10;
@@ -100,7 +65,7 @@ export async function collect(
 ): Promise<CollectReport> {
   const { activity } = context;
   const staging = writableStaging(context);
-  const limits = checkOptions(options);
+  const limits = checkCollectOptions(options);
   // Whoever waits for a collection uses nothing yet: that one must not wait for it in turn.
   waiting.end();
   const lock = await lockCollection(context, options.signal);
@@ -119,30 +84,11 @@ export async function collect(
   }
 }
 
-interface Limits {
-  readonly maxBytes: number;
-  readonly deadlineMs: number;
-  readonly wasteThreshold: number;
-}
-
-/** @throws TypeError, RangeError. */
-function checkOptions(options: CollectOptions): Limits {
-  const { maxBytes = Infinity, maxMilliseconds = Infinity } = options;
-  const wasteThreshold = options.wasteThreshold ?? DEFAULT_WASTE;
-  const values = { maxBytes, maxMilliseconds, wasteThreshold };
-  for (const [name, value] of Object.entries(values)) {
-    if (typeof value !== 'number') throw new TypeError(`${name} is not a number`);
-    if (!(value >= 0)) throw new RangeError(`${name} is ${value}, not 0 or more`);
-  }
-  if (wasteThreshold > 1) throw new RangeError(`wasteThreshold is ${wasteThreshold}, not 0 to 1`);
-  return { maxBytes, wasteThreshold, deadlineMs: monotonicMs() + maxMilliseconds };
-}
-
 /** One collection. */
 class Collection {
   readonly #context: StoreContext;
   readonly #own: RunningOperation;
-  readonly #limits: Limits;
+  readonly #limits: CollectLimits;
   readonly #options: CollectOptions;
   readonly #pacer: Pacer;
   #unlinkedBytes = 0;
@@ -155,7 +101,7 @@ class Collection {
   constructor(
     context: StoreContext,
     own: RunningOperation,
-    limits: Limits,
+    limits: CollectLimits,
     options: CollectOptions,
   ) {
     this.#context = context;
@@ -169,8 +115,7 @@ class Collection {
   async dryRun(): Promise<CollectReport> {
     const inventory = takeInventory(this.#context);
     const rows = this.#rows();
-    const kept = rows.filter(({ removed }) => !removed);
-    const live = await this.#mark(kept);
+    const { kept, live } = await this.#markKept(rows);
     const needs = { live, rows: withoutDiffering(kept), condemned: undefined };
     const survey = await this.#survey(inventory, needs);
     const plan = planCollection(survey.packs, this.#limits);
@@ -179,8 +124,7 @@ class Collection {
     this.#compactedPacks = plan.compact.flat().length;
     this.#writtenBytes = sumOf(plan.compact.flat(), ({ liveBytes }) => liveBytes);
     this.#unlinkedBytes = sumOf(gone, ({ sizeBytes }) => sizeBytes);
-    const condemned = rows.filter((row) => row.removed && !row.condemned).length;
-    return this.#report(survey, condemned, true);
+    return this.#report(survey, condemnable(rows, kept).length, true);
   }
 
   async run(): Promise<CollectReport> {
@@ -211,9 +155,24 @@ class Collection {
     return rows;
   }
 
-  async #mark(rows: readonly SnapshotRow[], live?: LiveSlots): Promise<LiveSlots> {
+  async #mark(
+    rows: readonly SnapshotRow[],
+    live?: LiveSlots,
+    whole?: readonly Uint8Array[],
+  ): Promise<LiveSlots> {
     const { onProgress } = this.#options;
-    return await markLive(this.#context, rows, { pacer: this.#pacer, live, onProgress });
+    return await markLive(this.#context, rows, { pacer: this.#pacer, live, whole, onProgress });
+  }
+
+  /** Marks what is needed of all that is not removed, or that unknown packs refer to. */
+  async #markKept(
+    rows: readonly SnapshotRow[],
+  ): Promise<{ kept: readonly SnapshotRow[]; live: LiveSlots }> {
+    const unknown = await findUnknownNeeds(this.#context, rows, this.#pacer);
+    const kept = rows.filter(({ id, removed, condemned }) => {
+      return !removed || (!condemned && unknown.bases.has(id));
+    });
+    return { kept, live: await this.#mark(kept, undefined, unknown.segments) };
   }
 
   async #survey(inventory: Inventory, needs: Needs): Promise<Survey> {
@@ -233,19 +192,17 @@ class Collection {
       const { statesChanged } = this.#context.catalog;
       const inventory = takeInventory(this.#context);
       const rows = this.#rows();
-      const kept = rows.filter(({ removed }) => !removed);
-      const live = await this.#mark(kept);
+      const { kept, live } = await this.#markKept(rows);
       const needs = { live, rows: withoutDiffering(kept), condemned: undefined };
       const survey = await this.#survey(inventory, needs);
-      const what = { rows, packs: survey.packs, statesChanged };
+      const what = { rows, kept, packs: survey.packs, statesChanged };
       const { signal } = this.#options;
       const writtenBytes = await condemn(this.#context, what, this.#pacer, signal);
       if (writtenBytes !== undefined) {
         this.#writtenBytes += writtenBytes;
         refreshView(this.#context);
         const known = new Set(kept.map(({ id }) => id));
-        const condemned = rows.filter((row) => row.removed && !row.condemned).length;
-        return { survey, condemned, known, live };
+        return { survey, condemned: condemnable(rows, kept).length, known, live };
       }
       if (attempt === MAX_ATTEMPTS) throw new Error('snapshots are undeleted all the time');
     }

@@ -23,6 +23,8 @@ import type { PackSurvey } from './survey.ts';
 export interface Condemnation {
   /** Every snapshot of the catalog. */
   readonly rows: readonly SnapshotRow[];
+  /** Those of which everything is needed. */
+  readonly kept: readonly SnapshotRow[];
   readonly packs: readonly PackSurvey[];
   /** As it was when the rows were read. */
   readonly statesChanged: number;
@@ -40,9 +42,8 @@ export async function condemn(
   pacer: Pacer,
   signal: AbortSignal | undefined,
 ): Promise<number | undefined> {
-  const { rows, statesChanged } = what;
-  const snapshots = rows.filter(({ removed, condemned }) => removed && !condemned);
-  const kept = rows.filter(({ removed }) => !removed);
+  const { rows, kept, statesChanged } = what;
+  const snapshots = condemnable(rows, kept);
   const keptIds = new Set(kept.map(({ id }) => id));
   const differing = kept.filter(({ baseId }) => baseId !== undefined && !keptIds.has(baseId));
   const slots = changedSlots(context, what.packs);
@@ -67,6 +68,15 @@ export async function condemn(
     staged.discard();
     throw error;
   }
+}
+
+/** The snapshots that can be undeleted, and no longer can be after a condemnation. */
+export function condemnable(
+  rows: readonly SnapshotRow[],
+  kept: readonly SnapshotRow[],
+): readonly SnapshotRow[] {
+  const keptIds = new Set(kept.map(({ id }) => id));
+  return rows.filter(({ id, removed, condemned }) => removed && !condemned && !keptIds.has(id));
 }
 
 async function publishSentence(

@@ -22,6 +22,10 @@ export class StoreLayout {
   readonly cache: string;
   /** Unfinished work, a subdirectory for each lease. */
   readonly staging: string;
+  /** What repairs took away, a subdirectory for each of them. */
+  readonly damaged: string;
+  /** Held while a store is repaired. */
+  readonly repairLock: string;
 
   constructor(directory: string) {
     this.directory = directory;
@@ -32,6 +36,8 @@ export class StoreLayout {
     this.index = join(directory, 'index');
     this.cache = join(directory, 'cache');
     this.staging = join(directory, 'staging');
+    this.damaged = join(directory, 'damaged');
+    this.repairLock = join(this.leases, 'repair.lock');
   }
 
   /** The subdirectories. */
@@ -42,7 +48,7 @@ export class StoreLayout {
   /** Everything that a store's directory may hold at its top. */
   get ownNames(): string[] {
     const catalog = ['', '-wal', '-shm', '-journal'].map((end) => `catalog.sqlite${end}`);
-    return ['format.json', ...catalog, 'packs', 'leases', 'index', 'cache', 'staging'];
+    return ['format.json', ...catalog, 'packs', 'leases', 'index', 'cache', 'staging', 'damaged'];
   }
 
   /** The subdirectory of a pack. */

@@ -30,10 +30,13 @@ export async function markLive(
   {
     pacer,
     live = new LiveSlots(),
+    whole = [],
     onProgress,
   }: {
     readonly pacer: Pacer;
     readonly live?: LiveSlots | undefined;
+    /** Identities of segments of which every slot is needed. */
+    readonly whole?: readonly Uint8Array[] | undefined;
     readonly onProgress?: OperationOptions['onProgress'];
   },
 ): Promise<LiveSlots> {
@@ -45,7 +48,9 @@ export async function markLive(
     }
     onProgress?.({ phase: 'snapshots', done: i + 1, total: rows.length });
   }
-  await new BaseMarker(context, live, pacer).run();
+  const marker = new BaseMarker(context, live, pacer);
+  for (const identity of whole) marker.markAll(context.segments.find(identity));
+  await marker.run();
   return live;
 }
 
@@ -121,7 +126,7 @@ class BaseMarker {
     } catch (error) {
       if (!isDamage(error)) throw error;
       // What it stands on cannot be known, and is wanted once the pack is put back from a copy.
-      for (const number of numbers) this.#markAll(number);
+      for (const number of numbers) this.markAll(number);
     }
   }
 
@@ -133,7 +138,8 @@ class BaseMarker {
     this.#hasMarked = true;
   }
 
-  #markAll(number: number): void {
+  /** Marks every slot of a segment; of an unknown one, 0, there are none. */
+  markAll(number: number): void {
     const place = this.#context.segments.at(number);
     if (place === undefined) return;
     const live = this.#live.of(number);

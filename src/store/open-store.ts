@@ -28,6 +28,7 @@ import type { StoreContext, StoreSettings } from './context.ts';
 import { checkFileSystem, checkFreeSpace } from './file-system-check.ts';
 import { createFormat, readFormat, type StoreFormat } from './format-file.ts';
 import { StoreLayout } from './layout.ts';
+import { checkNoRepair } from './repair-lock.ts';
 import { PackFacts } from './pack-facts.ts';
 import { PagesCache } from './pages-cache.ts';
 import { SegmentDirectory } from './segment-directory.ts';
@@ -83,7 +84,8 @@ function makeIfMissing(files: Files, directory: string): void {
   }
 }
 
-function findDirectory(files: Files, directory: string): string {
+/** The directory of a store, without links. @throws StoreError NOT_FOUND. */
+export function findDirectory(files: Files, directory: string): string {
   const file = directory;
   try {
     const path = files.realpath(directory);
@@ -120,6 +122,8 @@ async function openForWriting(layout: StoreLayout, settings: OpenSettings): Prom
   for (const subdirectory of layout.subdirectories) makeIfMissing(files, subdirectory);
   const staging = StagingArea.open(files, layout);
   try {
+    // After the lease is held: a repair that begins now sees it.
+    checkNoRepair(files, layout);
     const format = found ?? createFormat(files, layout, newIdentity(), staging.newPath('.json'));
     makeCatalogFile(files, layout);
     // Every time: whoever made these files may have died before making them durable.
@@ -244,6 +248,7 @@ function closeParts(context: StoreContext): void {
 async function openForReading(layout: StoreLayout, settings: OpenSettings): Promise<OpenedStore> {
   const { files } = settings;
   const format = requireFormat(findFormat(files, layout), layout);
+  checkNoRepair(files, layout);
   const copy = files.makeTemporaryDirectory('criu-timeline-');
   try {
     const catalogFile = join(copy, 'catalog.sqlite');
@@ -272,7 +277,8 @@ function makeThreads({ files, workers }: OpenSettings, zstd: Zstd): Threads {
   return workers > 0 && isOwn ? workerThreads(workers, files, zstd) : inlineThreads(files, zstd);
 }
 
-async function assemble(
+/** Puts the parts of a store together; a failure closes the catalog. */
+export async function assemble(
   layout: StoreLayout,
   settings: OpenSettings,
   catalog: Catalog,

@@ -17,19 +17,71 @@ export type Work<T> = (
 
 /** Runs operations on an open store. */
 export class Operations {
-  readonly #store: OpenedStore;
+  #store: OpenedStore;
+  readonly #reopen: () => Promise<OpenedStore>;
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
+  /** What runs while the store is closed, and is opened again after it. */
+  #alone: Promise<unknown> | undefined;
+  /** Whether that could not open it again. */
+  #isLost = false;
 
-  constructor(store: OpenedStore) {
+  /** @param reopen opens the same store once more. */
+  constructor(store: OpenedStore, reopen: () => Promise<OpenedStore>) {
     this.#store = store;
+    this.#reopen = reopen;
   }
 
-  /** The parts of the store. @throws StoreError CLOSED. */
+  /** The parts of the store. @throws StoreError CLOSED, LOCKED while it is repaired. */
   get context(): StoreContext {
-    if (this.#closing === undefined) return this.#store.context;
     const { directory: file } = this.#store.context.layout;
-    throw new StoreError('CLOSED', 'the store has been closed', { file });
+    if (this.#closing !== undefined || this.#isLost) {
+      throw new StoreError('CLOSED', 'the store has been closed', { file });
+    }
+    if (this.#alone === undefined) return this.#store.context;
+    throw new StoreError('LOCKED', 'the store is being repaired', { file });
+  }
+
+  /**
+   * Waits for what runs, closes the store, runs `work`, and opens the store again, whatever became
+   * of that: what works on the files of a store while nobody has it open. If it cannot be opened
+   * again, it stays closed.
+   */
+  async alone<T>(options: OperationOptions, work: () => Promise<T>): Promise<T> {
+    writableStaging(this.context);
+    if (options.signal?.aborted === true) {
+      throw new StoreError('ABORTED', 'the operation was stopped', {
+        cause: options.signal.reason,
+      });
+    }
+    const running = this.#closeAndReopen(work);
+    this.#alone = running;
+    try {
+      return await running;
+    } finally {
+      this.#alone = undefined;
+    }
+  }
+
+  async #closeAndReopen<T>(work: () => Promise<T>): Promise<T> {
+    await Promise.allSettled(this.#running);
+    this.#isLost = true;
+    await this.#store.close();
+    let result: T;
+    try {
+      result = await work();
+    } catch (error) {
+      // What failed first is what to report.
+      await this.#openAgain().catch(() => undefined);
+      throw error;
+    }
+    await this.#openAgain();
+    return result;
+  }
+
+  async #openAgain(): Promise<void> {
+    this.#store = await this.#reopen();
+    this.#isLost = false;
   }
 
   /** Runs an operation that reads. */
@@ -76,8 +128,9 @@ export class Operations {
   /** Waits for what runs, then closes the store; once, however often it is called. */
   async close(): Promise<void> {
     this.#closing ??= (async () => {
-      await Promise.allSettled(this.#running);
+      await Promise.allSettled([...this.#running, this.#alone]);
       const { directory } = this.#store.context.layout;
+      if (this.#isLost) return;
       try {
         await this.#store.close();
       } catch (error) {

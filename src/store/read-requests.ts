@@ -21,10 +21,11 @@ const REGION_BYTES = SLICE_PAGES * PAGE_BYTES;
 /** What is read here in less time than it takes to send it away. */
 const SMALL_BYTES = 64 * 1024;
 
-/** Reads on any thread what is worth it. */
-export async function runRead(crew: Crew, request: ReadRequest): Promise<void> {
-  if (request.bytes <= SMALL_BYTES) crew.runHere('read', request);
-  else await crew.run('read', request, crew.laneOf(Math.floor(request.offset / REGION_BYTES)));
+/** Reads on any thread what is worth it; returns the pages that are lost, if they may be. */
+export async function runRead(crew: Crew, request: ReadRequest): Promise<readonly number[]> {
+  if (request.bytes <= SMALL_BYTES) return crew.runHere('read', request);
+  const lane = crew.laneOf(Math.floor(request.offset / REGION_BYTES));
+  return await crew.run('read', request, lane);
 }
 
 /** Where the bytes go. */
@@ -33,11 +34,16 @@ export interface ReadTarget {
   readonly path: string;
 }
 
-/** The tasks that read a file; without a target they only check it. */
+/**
+ * The tasks that read a file; without a target they only check it.
+ *
+ * @param partial whether pages that are lost become zeros.
+ */
 export function* readRequests(
   snapshot: string,
   file: StoredFile,
   target: ReadTarget | undefined,
+  partial = false,
 ): Generator<ReadRequest> {
   const { leaves, sizeBytes } = file.content;
   const image = Buffer.from(file.name).toString();
@@ -59,6 +65,7 @@ export function* readRequests(
       leaves: leaves.slice(firstLeaf, firstLeaf + LEAVES_OF_TASK * DIGEST_BYTES),
       fd: target?.fd,
       path: target?.path ?? image,
+      partial,
     };
   }
 }

@@ -17,6 +17,7 @@ import type { Skipped } from '../upper/skipped.ts';
 import { TreeTarget } from '../upper/tree-target.ts';
 import { FILES_PREFIX } from './capture-files.ts';
 import { pathBelowRoot } from './capture-source.ts';
+import type { MissingList } from './missing-pages.ts';
 import type { Pacer } from './clock.ts';
 import type { StoreContext } from './context.ts';
 import { readRequests, runRead } from './read-requests.ts';
@@ -64,6 +65,9 @@ export interface RestoreFilesWork {
   readonly pacer: Pacer;
   readonly target: RestoreTarget;
   readonly onBytes: (bytes: number) => void;
+  /** Whether pages that are lost become zeros, and where they are listed. */
+  readonly partial: boolean;
+  readonly missing: MissingList;
 }
 
 /** @throws StoreError NOT_FOUND for a snapshot without files. */
@@ -278,14 +282,18 @@ async function fillFiles(
   { row }: StoredSnapshot,
   { files }: SnapshotTree,
   contents: TreeContents,
-  { crew, pacer, onBytes }: RestoreFilesWork,
+  { crew, pacer, onBytes, partial, missing }: RestoreFilesWork,
 ): Promise<void> {
   const tasks = new TaskWindow(2 * crew.width);
   try {
-    for (const request of readRequests(row.id, files, undefined)) {
+    for (const request of readRequests(row.id, files, undefined, partial)) {
       await pacer.pause();
       const toWrite = { ...request, contents };
-      await tasks.add(runRead(crew, toWrite).then(() => onBytes(request.bytes)));
+      const reading = runRead(crew, toWrite).then((lost) => {
+        missing.add(files, request.offset, lost);
+        onBytes(request.bytes);
+      });
+      await tasks.add(reading);
     }
     await tasks.end();
   } finally {

@@ -12,6 +12,7 @@ import type { Crew } from '../slices/threads.ts';
 import { Pacer } from './clock.ts';
 import type { OperationOptions, Progress, StoreContext } from './context.ts';
 import { prepareThreads, withCrew } from './crew.ts';
+import { type Missing, MissingList } from './missing-pages.ts';
 import { checkOutside } from './outside.ts';
 import { readRequests, runRead } from './read-requests.ts';
 import {
@@ -23,7 +24,12 @@ import {
   type RestoreFilesOptions,
 } from './restore-files.ts';
 import { RestoreTarget } from './restore-target.ts';
-import { findPages, type StoredFile, type StoredSnapshot } from './snapshot-pages.ts';
+import {
+  findPages,
+  findPagesLeft,
+  type StoredFile,
+  type StoredSnapshot,
+} from './snapshot-pages.ts';
 import type { SnapshotTree } from './stored-tree.ts';
 import { TaskWindow } from './task-window.ts';
 
@@ -31,6 +37,12 @@ import { TaskWindow } from './task-window.ts';
 export interface RestoreOptions extends OperationOptions, RestoreFilesOptions {
   /** Whether the files are to survive a power loss when the restore is done; false by default. */
   readonly sync?: boolean | undefined;
+  /**
+   * Whether a damaged snapshot is restored as far as it goes: pages that are lost become zeros, and
+   * are listed. Pieces of 2 MiB with lost pages cannot be checked as a whole; the pages that are
+   * there are still those of frames with right checksums. Without it, damage is an error.
+   */
+  readonly partial?: boolean | undefined;
 }
 
 /** What a restore did. */
@@ -42,6 +54,8 @@ export interface RestoreReport {
   readonly framesNeeded: number;
   /** Undefined when the container's files were not asked for. */
   readonly files: RestoredFiles | undefined;
+  /** What is zeros instead of what was captured; always nothing unless `partial` was asked for. */
+  readonly missing: Missing;
 }
 
 const INVENTORY = 'inventory.img';
@@ -56,19 +70,21 @@ export async function restore(
   checkTargets(context, target, options);
   const pacer = new Pacer(options.signal);
   prepareThreads(context, row.logicalBytes);
-  const snapshot = await findPages(context, row, pacer);
+  const partial = options.partial ?? false;
+  const snapshot = await (partial ? findPagesLeft : findPages)(context, row, pacer);
+  const missing = new MissingList();
   const tree = options.files === undefined ? undefined : await openTree(context, snapshot, pacer);
   const targets = openTargets(context, target, options);
   const { images: directory } = targets;
   try {
     const { counts, files } = await withCrew(context, {}, async (crew, decoding) => {
       const report = progressOf(snapshot, tree, options);
-      const work = { crew, directory, pacer, files: context.files };
+      const work = { crew, directory, pacer, files: context.files, partial, missing };
       await restoreEntries(snapshot, work, report);
       if (tree === undefined || targets.files === undefined) {
         return { counts: decoding, files: undefined };
       }
-      const filesWork = { crew, pacer, target: targets.files, onBytes: report };
+      const filesWork = { crew, pacer, target: targets.files, onBytes: report, partial, missing };
       const restored = await restoreFiles(context, { snapshot, tree }, filesWork, options);
       return { counts: decoding, files: restored };
     });
@@ -76,7 +92,7 @@ export async function restore(
     // The files first: who finds the images finds a container that can be started.
     targets.files?.finishTree();
     directory.finish(snapshot.manifest.directoryMode);
-    return { bytes: imageBytes(snapshot), ...counts, files };
+    return { bytes: imageBytes(snapshot), ...counts, files, missing: missing.finish() };
   } catch (error) {
     discard(targets);
     throw error;
@@ -158,6 +174,8 @@ interface RestoreWork {
   readonly directory: RestoreTarget;
   readonly pacer: Pacer;
   readonly files: Files;
+  readonly partial: boolean;
+  readonly missing: MissingList;
 }
 
 async function restoreEntries(
@@ -178,16 +196,20 @@ async function restoreEntries(
 async function restoreFile(
   snapshot: string,
   file: StoredFile,
-  { crew, directory, pacer, files }: RestoreWork,
+  { crew, directory, pacer, files, partial, missing }: RestoreWork,
   report: (bytes: number) => void,
 ): Promise<void> {
   const made = directory.makeFile(file.name, file.mode);
   const { fd, path } = made;
   const tasks = new TaskWindow(2 * crew.width);
   try {
-    for (const request of readRequests(snapshot, file, { fd, path })) {
+    for (const request of readRequests(snapshot, file, { fd, path }, partial)) {
       await pacer.pause();
-      await tasks.add(runRead(crew, request).then(() => report(request.bytes)));
+      const reading = runRead(crew, request).then((lost) => {
+        missing.add(file, request.offset, lost);
+        report(request.bytes);
+      });
+      await tasks.add(reading);
     }
     await tasks.end();
     // A file that ends with a hole gets its length here.

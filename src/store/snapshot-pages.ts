@@ -12,6 +12,7 @@ import { StoreError } from '../errors.ts';
 import { Alignment } from '../manifest/alignment.ts';
 import type { Content, EntryRole, Manifest, RecipeBase } from '../manifest/manifest.ts';
 import {
+  LOST_SEGMENT,
   PageRunsBuilder,
   PageRunsCursor,
   ZERO_SEGMENT,
@@ -62,7 +63,27 @@ export async function findPages(
   pacer: Pacer,
   fresh = false,
 ): Promise<StoredSnapshot> {
-  const steps = pagesOfSnapshot(context, row, fresh);
+  return await paced(pagesOfSnapshot(context, row, { fresh, allowLost: false }), pacer);
+}
+
+/**
+ * The same for a snapshot of which pages may be lost: those of segments that no pack holds are in
+ * LOST_SEGMENT. Manifests are read, whatever is remembered.
+ *
+ * @throws StoreError CORRUPT when a manifest is lost.
+ */
+export async function findPagesLeft(
+  context: StoreContext,
+  row: SnapshotRow,
+  pacer: Pacer,
+): Promise<StoredSnapshot> {
+  return await paced(pagesOfSnapshot(context, row, { fresh: true, allowLost: true }), pacer);
+}
+
+async function paced(
+  steps: Generator<undefined, StoredSnapshot>,
+  pacer: Pacer,
+): Promise<StoredSnapshot> {
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
@@ -70,9 +91,17 @@ export async function findPages(
   }
 }
 
+/** How manifests are read. */
+interface Reading {
+  /** Whether they are read even if it is remembered what they say. */
+  readonly fresh: boolean;
+  /** Whether they may refer to segments that no pack holds. */
+  readonly allowLost: boolean;
+}
+
 /** The same for whoever cannot wait. */
 export function findPagesNow(context: StoreContext, row: SnapshotRow): StoredSnapshot {
-  const steps = pagesOfSnapshot(context, row, false);
+  const steps = pagesOfSnapshot(context, row, { fresh: false, allowLost: false });
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
@@ -82,13 +111,13 @@ export function findPagesNow(context: StoreContext, row: SnapshotRow): StoredSna
 function* pagesOfSnapshot(
   context: StoreContext,
   row: SnapshotRow,
-  fresh: boolean,
+  reading: Reading,
 ): Generator<undefined, StoredSnapshot> {
   context.segments.refresh();
   const { epoch } = context.pagesCache;
-  const known = fresh ? undefined : context.pagesCache.get(row);
+  const known = reading.fresh ? undefined : context.pagesCache.get(row);
   if (known !== undefined) return known;
-  const stack = yield* readStack(context, row, fresh);
+  const stack = yield* readStack(context, row, reading);
   const [top] = stack.levels as [Level];
   const files: StoredFile[] = [];
   let headPage = 0;
@@ -96,13 +125,19 @@ function* pagesOfSnapshot(
     if (content === undefined) continue;
     const pageCount = pagesOf(content.sizeBytes);
     const runs = yield* runsOf(stack, 0, entry);
+    // Only here: a segment of which nothing is used may be gone.
+    if (!reading.allowLost && runs.segment.includes(LOST_SEGMENT)) {
+      const message = 'a recipe refers to a segment that the catalog lacks';
+      const file = context.layout.packFile(row.packName);
+      throw new StoreError('CORRUPT', message, { file, snapshot: row.id });
+    }
     files.push({ name, mode, entry, content, role, pageCount, runs, headPage });
     headPage += pageCount;
   }
   const rows = stack.levels.map((level) => level.row);
   const chain = [...rows, ...(stack.below?.chain ?? [])];
   const snapshot = { row, manifest: top.manifest, chain, files };
-  context.pagesCache.put(snapshot, epoch);
+  if (!reading.allowLost) context.pagesCache.put(snapshot, epoch);
   return snapshot;
 }
 
@@ -125,7 +160,7 @@ interface Stack {
 function* readStack(
   context: StoreContext,
   row: SnapshotRow,
-  fresh: boolean,
+  { fresh }: Reading,
 ): Generator<undefined, Stack> {
   let manifest = readManifest(context, row);
   const levels = [levelOf(context, row, manifest)];
@@ -145,7 +180,9 @@ function* readStack(
 }
 
 function levelOf(context: StoreContext, row: SnapshotRow, manifest: Manifest): Level {
-  const numbers = manifest.segments.map((identity) => context.segments.find(identity));
+  const numbers = manifest.segments.map(
+    (identity) => context.segments.find(identity) || LOST_SEGMENT,
+  );
   const file = context.layout.packFile(row.packName);
   return { manifest, file, row, numbers };
 }
@@ -173,10 +210,7 @@ function* runsOf(stack: Stack, depth: number, entry: number): Generator<undefine
   for (let count = 1; cursor.next(); count++) {
     if (cursor.kind === RUN.zero) runs.add(ZERO_SEGMENT, 0, cursor.pages);
     else if (cursor.kind === RUN.slots) {
-      const number = level.numbers[cursor.segment] as number;
-      // Only here: a segment of which nothing is used may be gone.
-      if (number === 0) throw lacksSegment(level);
-      runs.add(number, cursor.slot, cursor.pages);
+      runs.add(level.numbers[cursor.segment] as number, cursor.slot, cursor.pages);
     } else if (same === undefined || !same(runs, cursor.pages)) throw wrongBase(level);
     if (count % RUNS_IN_ONE_GO === 0) yield;
   }
@@ -219,11 +253,6 @@ export function alignedFile(
 ): { pageCount: number; addresses: Content['addresses'] } {
   const content = manifest.entries[entry]?.content as Content;
   return { pageCount: pagesOf(content.sizeBytes), addresses: content.addresses };
-}
-
-function lacksSegment({ file, row }: Level): StoreError {
-  const message = 'a recipe refers to a segment that the catalog lacks';
-  return new StoreError('CORRUPT', message, { file, snapshot: row.id });
 }
 
 function wrongBase({ file, row }: Level): StoreError {

@@ -4,12 +4,14 @@ import { resolve } from 'node:path';
 import { nodeFiles } from '../files/node-files.ts';
 import type { Files } from '../files/files.ts';
 import type { RunningOperation } from './activity.ts';
-import type { CollectOptions, CollectReport } from './collect.ts';
+import type { CollectOptions, CollectReport } from './collect-options.ts';
 import { backup, type BackupReport } from './backup.ts';
 import type { OperationOptions } from './context.ts';
 import { resolveSnapshot, checkTimelineName } from './names.ts';
 import { openStore } from './open-store.ts';
 import { Operations } from './operations.ts';
+import type { RepairOptions } from './repair.ts';
+import type { RepairReport } from './repair-report.ts';
 import { Snapshot } from './snapshot.ts';
 import { Timeline } from './timeline.ts';
 import { verify, type VerifyOptions, type VerifyReport } from './verify.ts';
@@ -139,7 +141,9 @@ export class SnapshotStore {
       ),
       workers: wholeNumber('workers', options.workers ?? availableParallelism(), 0, MAX_WORKERS),
     };
-    return new SnapshotStore(new Operations(await openStore(resolve(directory), settings)));
+    const path = resolve(directory);
+    const reopen = () => openStore(path, { ...settings, create: false });
+    return new SnapshotStore(new Operations(await openStore(path, settings), reopen));
   }
 
   /**
@@ -205,6 +209,37 @@ export class SnapshotStore {
    */
   async backup(target: string, options: OperationOptions = {}): Promise<BackupReport> {
     return await this.#operations.run(options, (context) => backup(context, target, options));
+  }
+
+  /**
+   * Repairs a store that cannot be opened, or that `verify` finds damaged: a catalog that is
+   * missing or damaged is built anew from the packs, packs that the catalog does not know are
+   * adopted, and what cannot be read is moved to the store's `damaged/`. What is lost is reported.
+   *
+   * A removal, pin or note that is in no pack yet is lost with the catalog that had it.
+   *
+   * @throws StoreError NOT_FOUND, LOCKED (somebody has it open), UNSUPPORTED_VERSION, STORAGE,
+   * ABORTED.
+   */
+  static async repair(directory: string, options: RepairOptions = {}): Promise<RepairReport> {
+    const { repairStore } = await import('./repair.ts');
+    return await repairStore(directory, options);
+  }
+
+  /**
+   * The same for this store, which is closed meanwhile, and opened again. If that fails, it stays
+   * closed.
+   *
+   * @throws StoreError LOCKED (another handle has it open), READ_ONLY, STORAGE, ABORTED, CLOSED.
+   */
+  async repair(options: RepairOptions = {}): Promise<RepairReport> {
+    const { files } = this.#operations.context;
+    const work = async () => {
+      const { repairStore } = await import('./repair.ts');
+      return await repairStore(this.directory, { files, ...options });
+    };
+    if (options.dryRun === true) return await this.#operations.run(options, work);
+    return await this.#operations.alone(options, work);
   }
 
   /** How much the store holds. */

@@ -12,14 +12,14 @@ export class TaskWindow {
   }
 
   /** Takes a task that runs, and waits until there is room for another. @throws a failure. */
-  async add(task: Promise<void>): Promise<void> {
+  async add(task: Promise<unknown>): Promise<void> {
     const watched = this.#watch(task).finally(() => this.#running.delete(watched));
     this.#running.add(watched);
     if (this.#running.size >= this.#limit) await Promise.race(this.#running);
     this.#check();
   }
 
-  async #watch(task: Promise<void>): Promise<void> {
+  async #watch(task: Promise<unknown>): Promise<void> {
     try {
       await task;
     } catch (error) {

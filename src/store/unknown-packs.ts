@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import type { StoreContext } from './context.ts';
 
-/** Their paths. */
+/** Their paths, and those of whatever else is in packs/. */
 export function unknownPacks({ files, layout, catalog }: StoreContext): string[] {
   const paths = files
     .list(layout.packs)
@@ -14,5 +14,5 @@ export function unknownPacks({ files, layout, catalog }: StoreContext): string[]
   // After the files: a capture may commit meanwhile, a collection retire.
   const names = [...catalog.packs(), ...catalog.collections.retired()].map(({ name }) => name);
   const known = new Set(names.map((name) => layout.packFile(name)));
-  return paths.filter((path) => !known.has(path) && path.endsWith('.pack'));
+  return paths.filter((path) => !known.has(path));
 }

@@ -10,10 +10,10 @@
  * newest first. What was begun is read to its end, so that every run gets somewhere; the report
  * says what was left out. When each pack was last found right is kept in the catalog.
  */
-import { join } from 'node:path';
 import { Pacer } from './clock.ts';
 import type { OperationOptions, StoreContext } from './context.ts';
 import { withCrew } from './crew.ts';
+import { unknownPacks } from './unknown-packs.ts';
 import { Budget } from './verify-budget.ts';
 import { Findings, type DamagedPack, type VerifyProblem } from './verify-findings.ts';
 import { checkPacks } from './verify-packs.ts';
@@ -105,23 +105,10 @@ export async function verify(
       snapshots: snapshots.leftOut,
     },
     oldestVerifiedAt: oldestMs === undefined ? undefined : new Date(oldestMs),
-    unknownPacks: findings.collect(() => findUnknownPacks(context)) ?? [],
+    unknownPacks: findings.collect(() => unknownPacks(context)) ?? [],
     damagedPacks: findings.damagedPacks(),
     lostSnapshots: snapshots.lost,
     problems: findings.problems,
     problemCount: findings.problemCount,
   };
-}
-
-/** Not damage: nothing that was promised is in them, or a repair will bring it back. */
-function findUnknownPacks(context: StoreContext): string[] {
-  const { files, layout, catalog } = context;
-  const paths = files
-    .list(layout.packs)
-    .map((name) => join(layout.packs, name.toString()))
-    .flatMap((parent) => files.list(parent).map((name) => join(parent, name.toString())));
-  // After the files: a capture may commit meanwhile, and a collection let go of some.
-  const names = [...catalog.packs().map(({ name }) => name), ...catalog.packRecords.retired()];
-  const known = new Set(names.map((name) => layout.packFile(name)));
-  return paths.filter((path) => !known.has(path));
 }

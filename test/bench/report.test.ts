@@ -55,8 +55,24 @@ test('calls are added up from a summary of strace, without its total', () => {
 
 test('diagnostics are unknown without a report, and a restore may need no frames', () => {
   expect(frameRatio(undefined)).toBeUndefined();
-  expect(frameRatio({ bytes: 1, framesDecoded: 12, framesNeeded: 10, files: undefined })).toBe(1.2);
-  expect(frameRatio({ bytes: 0, framesDecoded: 0, framesNeeded: 0, files: undefined })).toBe(0);
+  expect(
+    frameRatio({
+      bytes: 1,
+      framesDecoded: 12,
+      framesNeeded: 10,
+      files: undefined,
+      missing: { bytes: 0, runs: [] },
+    }),
+  ).toBe(1.2);
+  expect(
+    frameRatio({
+      bytes: 0,
+      framesDecoded: 0,
+      framesNeeded: 0,
+      files: undefined,
+      missing: { bytes: 0, runs: [] },
+    }),
+  ).toBe(0);
   expect(metadataPercent(undefined, 100)).toBeUndefined();
   expect(metadataPercent({ frameBytes: 80 }, 100)).toBeCloseTo(20);
 });

@@ -1,5 +1,5 @@
 /**
- * Long random histories with collections against a plain model (test/support/collected-histories.ts),
+ * Long random histories with collections against a plain model (support/collected-histories.ts),
  * with and without worker threads: CRIU_TIMELINE_CASES of them, 150 unless it says otherwise. The
  * seed is printed; fast-check adds the path where one fails.
  */

@@ -1,5 +1,5 @@
 /** Many packs by name: opened on demand, kept a while, and missing ones named. */
-import { truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { nodeFiles } from '../../src/files/node-files.ts';
 import { PackSet } from '../../src/pack/pack-set.ts';
@@ -48,6 +48,19 @@ describe('PackSet', () => {
       const error = expect.objectContaining({ code: 'CORRUPT', file, message: text });
       expect(() => packs.reader(file)).toThrow(error);
     }
+    packs.close();
+  });
+
+  it('takes another version for damage: the store has said which one it has', () => {
+    const name = packOnDisk(1);
+    const bytes = readFileSync(name);
+    bytes.writeUInt16LE(257, 8);
+    writeFileSync(name, bytes);
+    const packs = setOver();
+    const message = expect.stringMatching(/pack version 257, which this store cannot have/);
+    const error = expect.objectContaining({ code: 'CORRUPT', file: name, message });
+    expect(() => packs.reader(name)).toThrow(error);
+    expect(packs.lostFrames.all()).toEqual([{ file: name, offset: 0 }]);
     packs.close();
   });
 

@@ -158,7 +158,7 @@ describe('damage', () => {
     },
   );
 
-  test('in the manifest of a live snapshot stops the collection, and nothing is lost by it', async () => {
+  test('in the manifest of a live snapshot stops the collection, which loses nothing', async () => {
     const { directory, pack } = copy();
     const { manifest } = blocksOf(pack(3));
     damageBlock(pack(3), manifest.offset, manifest.blockBytes);

@@ -46,7 +46,7 @@ describe.skipIf(!canUnshare)('a process in another pid namespace', () => {
     await expectMemory(last, memories[3], newPath);
   });
 
-  test('that may read packs which are written once more keeps them until it is killed', async () => {
+  test('that may read packs which are written again keeps them until it is killed', async () => {
     const { store, snapshots, memories } = await openSeries(newPath, { count: 4 });
     await snapshots[1]?.remove();
     await store.collect({ wasteThreshold: 1 });
@@ -63,7 +63,7 @@ describe.skipIf(!canUnshare)('a process in another pid namespace', () => {
     for (const i of [0, 2, 3]) await expectMemory(snapshots[i] as Snapshot, memories[i], newPath);
   });
 
-  test('that captures on what is condemned holds it up, and leaves nothing when killed', async () => {
+  test('that captures on what is condemned holds it up, and leaves nothing behind', async () => {
     const { store, snapshots } = await openSeries(newPath, { count: 3 });
     const kill = await start(store.directory, 'capture', '');
     for (const snapshot of snapshots) await snapshot.remove();

@@ -254,7 +254,7 @@ describe('recipes', () => {
 type Tuple7 = [Snapshot, Snapshot, Snapshot, Snapshot, Snapshot, Snapshot, Snapshot];
 
 describe('the states in packs', () => {
-  test('tell of pins, notes and removals, and of what is gone while manifests are left', async () => {
+  test('tell of pins, notes and removals, and of what is gone while manifests stay', async () => {
     const { store, snapshots } = await openSeries(newPath, { count: 5 });
     const [a, b, c, d] = snapshots as Tuple7;
     await a.remove();

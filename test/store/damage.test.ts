@@ -131,6 +131,8 @@ describe('a pack', () => {
       (path) => writeFileSync(path, ''),
       (path) => writeFileSync(path, readFileSync(path).subarray(0, -1)),
       (path) => writeFileSync(path, flipped(readFileSync(path), 8 * 3)),
+      // Of its version, which becomes a later one.
+      (path) => writeFileSync(path, flipped(readFileSync(path), 8 * 9)),
       (path) => writeFileSync(path, flipped(readFileSync(path), 8 * (statSync(path).size - 20))),
     ];
     for (const damage of damages) {

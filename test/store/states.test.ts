@@ -48,6 +48,7 @@ const MATRIX: Record<string, Row> = {
     call: ({ store }, options) => store.backup(newPath(), options),
     outcomes: readsLong,
   },
+  'store.repair': { call: ({ store }, options) => store.repair(options), outcomes: writes },
   'store.statistics': { call: ({ store }) => store.statistics(), outcomes: reads },
   'store.close': { call: ({ store }) => store.close(), outcomes: always },
   'store[asyncDispose]': { call: ({ store }) => store[Symbol.asyncDispose](), outcomes: always },

@@ -131,7 +131,7 @@ export class CollectingField {
     rmSync(work, { recursive: true, force: true });
   }
 
-  /** @returns `failed`, which resolves when the child was killed, and rejects if it ended before. */
+  /** @returns `failed`, which resolves when the child was killed, and rejects otherwise. */
   #start(task: CollectedTask): {
     child: ChildProcess;
     failed: Promise<void>;
@@ -221,7 +221,7 @@ export class CollectingField {
     rmSync(original, { recursive: true });
   }
 
-  /** When all are dead: everything is there that must be, nothing of the dead, and no lost space. */
+  /** When all are dead: what must be there is, nothing of the dead, and no lost space. */
   async checkAll(): Promise<void> {
     const { directory } = this;
     await using store = await openUnmanaged(directory, { create: true });

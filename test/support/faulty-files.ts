@@ -18,8 +18,10 @@ export interface Fault {
   readonly calls: readonly Call[];
   /** From 1. */
   readonly nth: number;
-  /** Name of the error, such as `ENOSPC`. */
+  /** Name of the error, such as `ENOSPC`; `SHORT` is none: writes take half of what they get. */
   readonly code: string;
+  /** Whether all that come after it fail as well. */
+  readonly isSticky?: boolean;
 }
 
 /** A system error as Node.js makes them. */
@@ -27,7 +29,7 @@ export function systemError(code: string, syscall: string): Error {
   return Object.assign(new Error(`${code}: a made fault, ${syscall}`), { code, syscall });
 }
 
-/** A door whose n-th call fails, once armed. */
+/** A door whose n-th call fails, once armed, and all later ones if it is told so. */
 export class FaultyFiles {
   readonly files: Files;
   #fault: Fault | undefined;
@@ -36,6 +38,12 @@ export class FaultyFiles {
 
   constructor() {
     this.files = watchedFiles((call, values) => this.#meet(call, values));
+    const whole = this.files.write.bind(this.files);
+    this.files.write = (fd, source, position) => {
+      const isShort = this.#fault?.code === 'SHORT' && this.#isFaulty('write');
+      const bytes = isShort ? source.subarray(0, Math.ceil(source.length / 2)) : source;
+      return whole(fd, bytes, position);
+    };
   }
 
   /** From now on, counts from 1, and fails as it is told. */
@@ -51,13 +59,21 @@ export class FaultyFiles {
     return this.#failed;
   }
 
-  #meet(call: Call, values: readonly unknown[]): void {
-    if (this.#fault?.calls.includes(call) !== true) return;
+  /** Counts a call, and says whether it is one that fails. */
+  #isFaulty(call: Call): boolean {
+    if (this.#fault?.calls.includes(call) !== true) return false;
     this.#count += 1;
-    if (this.#count !== this.#fault.nth) return;
-    const error = systemError(this.#fault.code, call);
-    const frames = error.stack?.match(/(?<=\/src\/)[^\s:]+:\d+/g) ?? [];
-    this.#failed = `${call} by ${frames.slice(0, 3).join(' by ')}`;
+    const { nth, isSticky = false } = this.#fault;
+    if (this.#count < nth || (this.#count > nth && !isSticky)) return false;
+    const frames = new Error().stack?.match(/(?<=\/src\/)[^\s:]+:\d+/g) ?? [];
+    this.#failed ??= `${call} by ${frames.slice(0, 3).join(' by ')}`;
+    return true;
+  }
+
+  #meet(call: Call, values: readonly unknown[]): void {
+    const fault = this.#fault;
+    if (fault === undefined || fault.code === 'SHORT' || !this.#isFaulty(call)) return;
+    const error = systemError(fault.code, call);
     const [fd, bytes, position] = values;
     if (call === 'write' && bytes instanceof Uint8Array && bytes.length > 1) {
       // A full disk takes what still fits.

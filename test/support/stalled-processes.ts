@@ -1,4 +1,4 @@
-/** Processes in pid namespaces of their own that stop in the middle of something. They need root. */
+/** Processes in pid namespaces of their own that stop in the middle of something: as root. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';

@@ -1,0 +1,288 @@
+/**
+ * What a repair is going to do: everything is read, the catalog that there should be is written to
+ * a private file and tried out on every snapshot, and nothing of the store is changed.
+ */
+import { toHex } from '../bytes/hex.ts';
+import type { Zstd } from '../bytes/zstd.ts';
+import { Catalog } from '../catalog/catalog.ts';
+import { writeCatalog } from '../catalog/rebuild.ts';
+import { REMOVED } from '../catalog/snapshot-table.ts';
+import { isDamage } from '../errors.ts';
+import type { Files } from '../files/files.ts';
+import type { PackSet } from '../pack/pack-set.ts';
+import type { Pacer } from './clock.ts';
+import { newIdentity } from './clock.ts';
+import type { OperationOptions } from './context.ts';
+import type { StoreLayout } from './layout.ts';
+import { readOldCatalog, type OldCatalog } from './repair-catalog.ts';
+import {
+  candidatesOf,
+  contentOf,
+  StateBook,
+  supersededOf,
+  type Candidate,
+  type Findings,
+} from './repair-choose.ts';
+import { openDraft } from './repair-draft.ts';
+import { evaluate, isComplete, lostBytesOf, type SnapshotFinding } from './repair-evaluate.ts';
+import {
+  listPackFiles,
+  packNameOf,
+  scanPack,
+  stillLost,
+  type ScannedPack,
+  type UnreadablePack,
+} from './repair-scan.ts';
+
+/** What a plan is made with. */
+export interface RepairWork {
+  readonly files: Files;
+  readonly layout: StoreLayout;
+  readonly zstd: Zstd;
+  readonly packs: PackSet;
+  readonly pacer: Pacer;
+  /** Names a new private file. */
+  readonly newPath: (suffix: string) => string;
+  readonly everyFrame: boolean;
+  readonly onProgress: OperationOptions['onProgress'];
+}
+
+/** What there is, and what there should be. */
+export interface RepairPlan {
+  readonly old: OldCatalog;
+  readonly findings: Findings;
+  readonly unreadable: readonly UnreadablePack[];
+  /** Packs that the old catalog knows and that are not there. */
+  readonly missing: readonly string[];
+  /** Why the catalog is written anew; empty when it stays. */
+  readonly reasons: readonly string[];
+  /** Path of the new catalog; undefined when the old one stays. */
+  readonly catalog: string | undefined;
+  readonly picks: ReadonlyMap<string, Candidate>;
+  /** Of every snapshot that has a manifest and is not superseded. */
+  readonly snapshots: ReadonlyMap<string, SnapshotFinding>;
+  /** What each snapshot of the new catalog is there; see REMOVED. */
+  readonly roles: ReadonlyMap<string, number>;
+  readonly superseded: ReadonlySet<string>;
+}
+
+/** Whose store it is, as format.json says; undefined when that is lost. */
+export type StoreIdentity = Uint8Array | undefined;
+
+/** Makes the plan. @throws StoreError UNSUPPORTED_VERSION, STORAGE. */
+export async function planRepair(work: RepairWork, storeId: StoreIdentity): Promise<RepairPlan> {
+  const old = await readOldCatalog(work.files, work.layout, storeId, work.newPath);
+  const { scanned, unreadable } = await scanAll(work, old);
+  const missing = missingPacks(old, scanned, unreadable);
+  const findings: Findings = {
+    storeId: storeId ?? old.salvage.storeId ?? newIdentity(),
+    salvage: old.salvage,
+    isCurrent: old.whole !== undefined && missing.length === 0,
+    packs: scanned,
+    lostFrames: lostFramesOf(work),
+  };
+  return await decide(work, { old, findings, unreadable, missing });
+}
+
+async function scanAll(
+  work: RepairWork,
+  { salvage }: OldCatalog,
+): Promise<{ scanned: ScannedPack[]; unreadable: UnreadablePack[] }> {
+  const { layout, files, pacer } = work;
+  const retired = new Set(salvage.retired.map(({ pack }) => pack));
+  const paths = listPackFiles(files, layout);
+  const scanned: ScannedPack[] = [];
+  const unreadable: UnreadablePack[] = [];
+  // What the catalog knows of lost frames counts, whether or not frames are read.
+  for (const { pack, offset } of await stillLost(work, salvage.lostFrames, pacer)) {
+    work.packs.lostFrames.restore({ file: layout.packFile(pack), offset });
+  }
+  for (const [i, path] of paths.entries()) {
+    const name = packNameOf(layout, path);
+    if (name === undefined) {
+      unreadable.push({ path, name: path, problem: 'no name of a pack' });
+    } else if (!retired.has(name)) {
+      try {
+        scanned.push(await scanPack(work, name, work.everyFrame, pacer));
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        unreadable.push({ path, name, problem: (error as Error).message });
+      }
+    }
+    work.onProgress?.({ phase: 'packs', done: i + 1, total: paths.length });
+  }
+  return { scanned, unreadable };
+}
+
+/** The frames that are lost, those that were known and those that have been found since. */
+function lostFramesOf(work: RepairWork): LostFrameRow[] {
+  const { layout, packs } = work;
+  return packs.lostFrames.all().flatMap(({ file, offset }) => {
+    const pack = packNameOf(layout, file);
+    return pack === undefined ? [] : [{ pack, offset }];
+  });
+}
+
+interface LostFrameRow {
+  readonly pack: string;
+  readonly offset: number;
+}
+
+function missingPacks(
+  { salvage }: OldCatalog,
+  scanned: readonly ScannedPack[],
+  unreadable: readonly UnreadablePack[],
+): string[] {
+  const there = new Set([...scanned, ...unreadable].map(({ name }) => name));
+  return salvage.packs.map(({ name }) => name).filter((name) => !there.has(name));
+}
+
+type Found = Pick<RepairPlan, 'old' | 'findings' | 'unreadable' | 'missing'>;
+
+async function decide(work: RepairWork, found: Found): Promise<RepairPlan> {
+  const { findings, old } = found;
+  const states = new StateBook(findings);
+  const candidates = candidatesOf(findings.packs);
+  const newest = new Map([...candidates].map(([id, list]) => [id, list[0] as Candidate]));
+  const superseded = supersededOf(newest, findings);
+  for (const id of superseded) candidates.delete(id);
+  const { picks, snapshots } = await pickManifests(work, findings, states, candidates);
+  const roles = rolesOf(picks, snapshots, states);
+  const reasons = reasonsOf(found, picks);
+  const late = { ...findings, lostFrames: lostFramesOf(work) };
+  const plan = { ...found, findings: late, reasons, picks, snapshots, roles, superseded };
+  if (reasons.length === 0) return { ...plan, catalog: undefined };
+  const all = new Map([...newest, ...picks]);
+  const content = contentOf(late, states, all, roles);
+  const tombstones = [
+    ...new Set([...content.tombstones, ...superseded, ...goneOf(old, all, roles)]),
+  ];
+  const catalog = newCatalogFile(work);
+  await writeCatalog(catalog, { ...content, tombstones }, () => work.pacer.pause());
+  return { ...plan, catalog };
+}
+
+/** What was gone stays so as long as a pack has a manifest of it. */
+function goneOf(
+  { salvage }: OldCatalog,
+  candidates: ReadonlyMap<string, Candidate>,
+  roles: ReadonlyMap<string, number>,
+): string[] {
+  return salvage.tombstones.filter((id) => candidates.has(id) && !roles.has(id));
+}
+
+function newCatalogFile({ files, newPath }: RepairWork): string {
+  const path = newPath('.sqlite');
+  files.close(files.open(path, 'create'));
+  return path;
+}
+
+/**
+ * The manifest of each snapshot: the newest, unless more can be restored with an older one. All are
+ * tried at once, since recipes differ from one another's.
+ */
+async function pickManifests(
+  work: RepairWork,
+  findings: Findings,
+  states: StateBook,
+  candidates: ReadonlyMap<string, readonly Candidate[]>,
+): Promise<{ picks: Map<string, Candidate>; snapshots: Map<string, SnapshotFinding> }> {
+  const rounds = Math.max(1, ...[...candidates.values()].map((list) => list.length));
+  let picks = new Map([...candidates].map(([id, list]) => [id, list[0] as Candidate]));
+  let snapshots = await tryOut(work, findings, states, picks);
+  for (let round = 1; round < rounds; round++) {
+    const others = new Map(picks);
+    for (const [id, finding] of snapshots) {
+      const other = candidates.get(id)?.[round];
+      if (!isComplete(finding) && other !== undefined) others.set(id, other);
+    }
+    if ([...others].every(([id, candidate]) => picks.get(id) === candidate)) continue;
+    const tried = await tryOut(work, findings, states, others);
+    if (lossOf(tried) >= lossOf(snapshots)) continue;
+    [picks, snapshots] = [others, tried];
+  }
+  return { picks, snapshots };
+}
+
+/** How much is lost: snapshots of which nothing is left count most. */
+function lossOf(snapshots: ReadonlyMap<string, SnapshotFinding>): number {
+  let loss = 0;
+  for (const finding of snapshots.values()) loss += Math.min(lostBytesOf(finding), 2 ** 40);
+  return loss;
+}
+
+async function tryOut(
+  work: RepairWork,
+  findings: Findings,
+  states: StateBook,
+  picks: ReadonlyMap<string, Candidate>,
+): Promise<Map<string, SnapshotFinding>> {
+  const { pacer, onProgress } = work;
+  const roles = new Map([...picks.keys()].map((id) => [id, REMOVED.no]));
+  const content = contentOf(findings, states, picks, roles);
+  const file = newCatalogFile(work);
+  await writeCatalog(file, content, () => pacer.pause());
+  const draft = await openDraft(work, await Catalog.open(file, findings.storeId));
+  try {
+    const deep = new Set([...picks.keys()].filter((id) => states.of(id).removed));
+    const rows = draft.catalog.snapshots.all();
+    return await evaluate(draft, rows, deep, pacer, onProgress);
+  } finally {
+    draft.close();
+    work.files.unlink(file);
+  }
+}
+
+/** What each snapshot is to be. */
+function rolesOf(
+  picks: ReadonlyMap<string, Candidate>,
+  snapshots: ReadonlyMap<string, SnapshotFinding>,
+  states: StateBook,
+): Map<string, number> {
+  const roles = new Map<string, number>();
+  for (const [id, finding] of snapshots) {
+    const { removed, gone } = states.of(id);
+    if (!removed && finding.problem === undefined) roles.set(id, REMOVED.no);
+    if (removed && !gone && isComplete(finding)) roles.set(id, REMOVED.marked);
+  }
+  // What is there only because recipes differ from it; a Map goes on over what is added.
+  for (const id of roles.keys()) {
+    const baseId = picks.get(id)?.manifest.facts.baseId;
+    if (baseId === undefined || roles.has(baseId) || !picks.has(baseId)) continue;
+    roles.set(baseId, REMOVED.condemned);
+  }
+  return roles;
+}
+
+/** Why the old catalog cannot stay. */
+function reasonsOf(found: Found, picks: ReadonlyMap<string, Candidate>): string[] {
+  const { old, findings, missing } = found;
+  const { salvage } = old;
+  if (old.whole === undefined) {
+    const damage = salvage.damage.map(({ summary }) => summary);
+    return [...new Set(damage)].slice(0, 10);
+  }
+  const known = new Map(salvage.packs.map((pack) => [pack.name, pack]));
+  const reasons = missing.map((name) => `pack ${name} is missing`);
+  for (const { name } of found.unreadable) {
+    if (known.has(name)) reasons.push(`pack ${name} cannot be read`);
+  }
+  const held = new Map<string, Set<string>>();
+  for (const { name, sizeBytes, segments } of findings.packs) {
+    const row = known.get(name);
+    if (row === undefined) reasons.push(`pack ${name} is not in the catalog`);
+    else if (row.sizeBytes !== sizeBytes) reasons.push(`pack ${name} is not the one it was`);
+    held.set(name, new Set(segments.map(({ identity }) => toHex(identity))));
+  }
+  for (const { identity, packName } of salvage.segments) {
+    const segments = packName === undefined ? undefined : held.get(packName);
+    if (segments === undefined || segments.has(toHex(identity))) continue;
+    reasons.push(`pack ${packName} does not hold what the catalog says`);
+  }
+  for (const { id, packName } of salvage.snapshots) {
+    const pack = findings.packs.find(({ name }) => name === packName);
+    if (pack === undefined || pack.manifests.some(({ facts }) => facts.id === id)) continue;
+    reasons.push(`the manifest of snapshot ${id} ${picks.has(id) ? 'has moved' : 'is lost'}`);
+  }
+  return [...new Set(reasons)];
+}

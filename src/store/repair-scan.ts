@@ -1,0 +1,248 @@
+/**
+ * What a repair finds in the packs: of each the segments, manifests and states that it holds. Reads
+ * footers, tables, digests and manifests; every frame as well where that is asked for.
+ *
+ * A pack whose footer cannot be read is lost as a whole. Any other damage costs what is in it:
+ * frames that cannot be read are remembered by the pack set. Memory: some 500 bytes a manifest.
+ */
+import { basename, join } from 'node:path';
+import { DIGEST_BYTES, sha256Into } from '#digest';
+import { toHex } from '../bytes/hex.ts';
+import { PAGE_BYTES } from '../bytes/page.ts';
+import type { SnapshotToAdd } from '../catalog/snapshot-table.ts';
+import { isDamage, StoreError } from '../errors.ts';
+import type { Files } from '../files/files.ts';
+import { exists } from '../files/transfer.ts';
+import { decodeManifest } from '../manifest/manifest.ts';
+import { FRAME_BYTES } from '../pack/format.ts';
+import type { FrameTable } from '../pack/frame-table.ts';
+import type { PackSet } from '../pack/pack-set.ts';
+import type { PackReader } from '../pack/reader.ts';
+import type { States } from '../pack/states.ts';
+import { rowOf } from './capture-once.ts';
+import type { Pacer } from './clock.ts';
+import type { StoreLayout } from './layout.ts';
+
+/** A segment in a pack. */
+export interface ScannedSegment {
+  readonly identity: Uint8Array;
+  readonly local: number;
+  /** Pages of it that are in this pack, and how many of them are in frames known to be lost. */
+  readonly pages: number;
+  readonly lostPages: number;
+  readonly frameBytes: number;
+}
+
+/** A manifest in a pack. */
+export interface ScannedManifest {
+  readonly facts: SnapshotToAdd;
+  /** Identity of the snapshot's own segment, in hex; undefined when it refers to none. */
+  readonly ownSegment: string | undefined;
+  /** Bytes of its blocks. */
+  readonly storedBytes: number;
+}
+
+/** A pack that could be opened. */
+export interface ScannedPack {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly segments: readonly ScannedSegment[];
+  /** Identities of all segments that it holds or refers to, in hex. */
+  readonly references: readonly string[];
+  readonly manifests: readonly ScannedManifest[];
+  readonly states: States | undefined;
+  /** What is wrong with it. */
+  readonly problems: readonly string[];
+}
+
+/** A file in packs/ that is no pack any more. */
+export interface UnreadablePack {
+  readonly path: string;
+  readonly name: string;
+  readonly problem: string;
+}
+
+/** Where packs are read. */
+export interface PackPlaces {
+  readonly files: Files;
+  readonly layout: StoreLayout;
+  readonly packs: PackSet;
+}
+
+/** Paths of all files in packs/, whatever they are. */
+export function listPackFiles(files: Files, layout: StoreLayout): string[] {
+  if (!exists(files, layout.packs)) return [];
+  return files
+    .list(layout.packs)
+    .map((name) => join(layout.packs, name.toString()))
+    .flatMap((path) =>
+      files.lstat(path).kind === 'directory'
+        ? files.list(path).map((name) => join(path, name.toString()))
+        : [path],
+    );
+}
+
+/** The name of the pack that a file in packs/ must be, or undefined when it is none. */
+export function packNameOf(layout: StoreLayout, path: string): string | undefined {
+  const name = basename(path, '.pack');
+  return /^[0-9a-f]{64}$/.test(name) && layout.packFile(name) === path ? name : undefined;
+}
+
+/**
+ * Reads one pack.
+ *
+ * @param everyFrame whether all frames are read as well.
+ * @throws StoreError CORRUPT when nothing of it can be read; STORAGE.
+ */
+export async function scanPack(
+  { packs, layout }: PackPlaces,
+  name: string,
+  everyFrame: boolean,
+  pacer: Pacer,
+): Promise<ScannedPack> {
+  const problems: string[] = [];
+  packs.forget(name);
+  const reader = packs.reader(name);
+  const attempt = <T>(read: () => T): T | undefined => noteDamage(problems, read);
+  attempt(() => reader.checkDigests());
+  await pacer.pause();
+  const identities = reader.footer.references;
+  const segments: ScannedSegment[] = [];
+  for (const [local, identity] of identities.entries()) {
+    const isHere = reader.footer.entries.some(
+      (entry) => entry.type === 'frameTable' && entry.segment === local,
+    );
+    // A capture without new pages has a segment without tables: the first of its references.
+    if (!isHere && local > 0) continue;
+    const tables = attempt(() => reader.frameTables(local)) ?? [];
+    if (everyFrame) await readFrames(reader, tables, attempt, pacer);
+    segments.push({ identity, local, ...countPages(reader, tables) });
+    await pacer.pause();
+  }
+  const manifests: ScannedManifest[] = [];
+  for (const entry of reader.footer.entries) {
+    if (entry.type !== 'manifest' || entry.part > 0) continue;
+    const manifest = attempt(() => scanManifest(reader, entry.digest));
+    if (manifest !== undefined) manifests.push(manifest);
+    await pacer.pause();
+  }
+  const states = attempt(() => reader.readStates());
+  if (packs.lostFrames.mayHave(layout.packFile(name)) && problems.length === 0) {
+    problems.push('frames cannot be read');
+  }
+  const references = identities.map(toHex);
+  const { sizeBytes } = reader;
+  return { name, sizeBytes, segments, references, manifests, states, problems };
+}
+
+function noteDamage<T>(problems: string[], read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    const message = error instanceof StoreError ? error.message : String(error);
+    if (!problems.includes(message)) problems.push(message);
+    return undefined;
+  }
+}
+
+function scanManifest(reader: PackReader, digest: Uint8Array): ScannedManifest {
+  const manifest = decodeManifest(reader.readManifest(digest), reader.file);
+  const storedBytes = reader.footer.entries.reduce((sum, entry) => {
+    const isPart = entry.type === 'manifest' && Buffer.compare(entry.digest, digest) === 0;
+    return isPart ? sum + entry.blockBytes : sum;
+  }, 0);
+  const [own] = manifest.segments;
+  return {
+    facts: rowOf(manifest, Uint8Array.from(digest), 0),
+    ownSegment: own && toHex(own),
+    storedBytes,
+  };
+}
+
+async function readFrames(
+  reader: PackReader,
+  tables: readonly FrameTable[],
+  attempt: (read: () => void) => void,
+  pacer: Pacer,
+): Promise<void> {
+  const buffer = Buffer.alloc(FRAME_BYTES);
+  for (const table of tables) {
+    for (let index = 0; index < table.length; index++) {
+      attempt(() => checkFrame(reader, table, index, buffer));
+      await pacer.pause();
+    }
+  }
+}
+
+/** @throws StoreError CORRUPT when a frame does not hold what was written; it counts as lost. */
+export function checkFrame(
+  reader: PackReader,
+  table: FrameTable,
+  index: number,
+  buffer: Buffer,
+): void {
+  // Delta pages have no digests of their own: their bytes are checked here, their pages by leaves.
+  if (table.isDelta(index)) return void reader.readDeltaFrame(table, index);
+  reader.readFrame(table, index, buffer);
+  const expected = reader.frameDigests(table, index);
+  const digest = Buffer.alloc(DIGEST_BYTES);
+  for (const [rank, slot] of table.slotsAt(index).entries()) {
+    const start = rank * PAGE_BYTES;
+    sha256Into(buffer.subarray(start, start + table.pageBytes(slot)), digest, 0);
+    if (digest.compare(expected, rank * DIGEST_BYTES, (rank + 1) * DIGEST_BYTES) === 0) continue;
+    reader.reportLost(table, index);
+    throw reader.corrupt(`page in slot ${slot} is not its digest's`, table.entryAt(index).offset);
+  }
+}
+
+function countPages(
+  reader: PackReader,
+  tables: readonly FrameTable[],
+): Pick<ScannedSegment, 'pages' | 'lostPages' | 'frameBytes'> {
+  let [pages, lostPages, frameBytes] = [0, 0, 0];
+  for (const table of tables) {
+    for (let index = 0; index < table.length; index++) {
+      pages += table.pagesAt(index);
+      frameBytes += table.entryAt(index).blockBytes;
+      if (reader.isLost(table, index)) lostPages += table.pagesAt(index);
+    }
+  }
+  return { pages, lostPages, frameBytes };
+}
+
+/** The frames of a list that still cannot be read, of packs that are there. */
+export async function stillLost(
+  { files, layout, packs }: PackPlaces,
+  recorded: readonly { readonly pack: string; readonly offset: number }[],
+  pacer: Pacer,
+): Promise<{ readonly pack: string; readonly offset: number }[]> {
+  const buffer = Buffer.alloc(FRAME_BYTES);
+  const lost: { readonly pack: string; readonly offset: number }[] = [];
+  for (const frame of recorded) {
+    await pacer.pause();
+    if (!exists(files, layout.packFile(frame.pack))) continue;
+    const isThere = noteDamage([], () => readRecorded(packs, frame, buffer));
+    if (isThere !== true) lost.push(frame);
+  }
+  return lost;
+}
+
+/** Reads the frame at an offset, or the tables of a pack that was lost as a whole. */
+function readRecorded(
+  packs: PackSet,
+  { pack, offset }: { readonly pack: string; readonly offset: number },
+  buffer: Buffer,
+): boolean {
+  const reader = packs.reader(pack);
+  for (const local of reader.footer.references.keys()) {
+    for (const table of reader.frameTables(local)) {
+      for (let index = 0; index < table.length; index++) {
+        if (table.entryAt(index).offset !== offset) continue;
+        checkFrame(reader, table, index, buffer);
+        return true;
+      }
+    }
+  }
+  return true;
+}

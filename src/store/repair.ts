@@ -1,0 +1,222 @@
+/**
+ * Repair: makes a store usable again, whatever was done to its catalog, as far as its packs go.
+ * First everything is read and planned (repair-plan.ts), then it is done, in an order in which a
+ * crash at any point leaves the old store, the new one, or one that can be repaired again:
+ *
+ * 1. the new catalog, written and tried out in staging, takes the place of the old one
+ * 2. packs that nothing can be read of go to damaged/
+ * 3. damaged runs of the index, and caches, are removed: they are built again
+ *
+ * It is alone: it holds leases/repair.lock, which everybody looks at who opens the store, and it
+ * fails while any other lease is held.
+ */
+import { basename, dirname, resolve } from 'node:path';
+import { loadZstd } from '../bytes/zstd.ts';
+import { Catalog } from '../catalog/catalog.ts';
+import type { Lease } from '../catalog/lease.ts';
+import { StoreError, storageError, systemCode } from '../errors.ts';
+import type { Files } from '../files/files.ts';
+import { nodeFiles } from '../files/node-files.ts';
+import { exists, syncDirectory } from '../files/transfer.ts';
+import { PageIndex } from '../index/page-index.ts';
+import { PackSet } from '../pack/pack-set.ts';
+import { newName, Pacer } from './clock.ts';
+import type { OperationOptions } from './context.ts';
+import { createFormat, readFormat } from './format-file.ts';
+import { StoreLayout } from './layout.ts';
+import { findDirectory } from './open-store.ts';
+import { DamagedDirectory, replaceCatalog } from './repair-catalog.ts';
+import { lockStore } from './repair-lock.ts';
+import { planRepair, type RepairPlan, type RepairWork, type StoreIdentity } from './repair-plan.ts';
+import { reportOf, type RepairReport } from './repair-report.ts';
+import { clearDeadStaging, StagingArea } from './staging.ts';
+
+/** What a repair takes. */
+export interface RepairOptions extends OperationOptions {
+  /** Only says what it would do; works beside whoever has the store open. */
+  readonly dryRun?: boolean | undefined;
+  /** With `packs`, every frame of every pack is read; `quick` (default) believes their tables. */
+  readonly level?: 'quick' | 'packs' | undefined;
+  /** @internal The file system; another one than Node's is for tests. */
+  readonly files?: Files | undefined;
+}
+
+const LEVELS: readonly unknown[] = ['quick', 'packs', undefined];
+const INDEX_CACHE_BYTES = 1024 * 1024;
+
+/** Repairs the store in a directory, which nobody may have open. */
+export async function repairStore(
+  directory: string,
+  options: RepairOptions,
+): Promise<RepairReport> {
+  if (typeof directory !== 'string' || directory === '') {
+    throw new TypeError('the directory of a store is a path');
+  }
+  if (!LEVELS.includes(options.level)) throw new RangeError(`level is one of quick, packs`);
+  const { files = nodeFiles, signal, dryRun = false } = options;
+  const path = resolve(directory);
+  try {
+    signal?.throwIfAborted();
+    const layout = new StoreLayout(findDirectory(files, path));
+    checkIsStore(files, layout);
+    return await (dryRun ? planOnly(files, layout, options) : repair(files, layout, options));
+  } catch (error) {
+    if (signal?.aborted === true && !(error instanceof StoreError)) {
+      throw new StoreError('ABORTED', 'the operation was stopped', { cause: error });
+    }
+    if (systemCode(error) === undefined) throw error;
+    throw storageError('repair the store', path, error);
+  }
+}
+
+function checkIsStore(files: Files, layout: StoreLayout): void {
+  const signs = [layout.formatFile, layout.catalogFile, layout.packs];
+  if (signs.some((path) => exists(files, path))) return;
+  throw new StoreError('NOT_FOUND', 'no store there', { file: layout.directory });
+}
+
+async function planOnly(
+  files: Files,
+  layout: StoreLayout,
+  options: RepairOptions,
+): Promise<RepairReport> {
+  const directory = files.makeTemporaryDirectory('criu-timeline-');
+  let count = 0;
+  const newPath = (suffix: string) => `${directory}/${++count}${suffix}`;
+  try {
+    return await withWork(files, layout, { newPath, options }, async (work) => {
+      const { storeId, isLost } = findStoreId(files, layout);
+      const plan = await planRepair(work, storeId);
+      return reportOf(plan, true, changesOf(plan, isLost));
+    });
+  } finally {
+    files.removeTree(directory);
+  }
+}
+
+async function withWork<T>(
+  files: Files,
+  layout: StoreLayout,
+  { newPath, options }: Pick<RepairWork, 'newPath'> & { readonly options: RepairOptions },
+  action: (work: RepairWork) => Promise<T>,
+): Promise<T> {
+  const zstd = await loadZstd();
+  const packs = new PackSet(files, zstd, (name) => layout.packFile(name));
+  const pacer = new Pacer(options.signal);
+  const everyFrame = options.level === 'packs';
+  const { onProgress } = options;
+  try {
+    const work = { files, layout, zstd, packs, pacer, newPath, everyFrame, onProgress };
+    return await action(work);
+  } finally {
+    packs.close();
+  }
+}
+
+/** The id in format.json; a file that is lost is written anew. */
+function findStoreId(
+  files: Files,
+  layout: StoreLayout,
+): { readonly storeId: StoreIdentity; readonly isLost: boolean } {
+  try {
+    const storeId = readFormat(files, layout.formatFile)?.storeId;
+    return { storeId, isLost: storeId === undefined };
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === 'CORRUPT')) throw error;
+    return { storeId: undefined, isLost: true };
+  }
+}
+
+async function repair(
+  files: Files,
+  layout: StoreLayout,
+  options: RepairOptions,
+): Promise<RepairReport> {
+  for (const subdirectory of layout.subdirectories) {
+    if (!exists(files, subdirectory)) files.mkdir(subdirectory, 0o700);
+  }
+  const staging = StagingArea.open(files, layout);
+  let lock: Lease | undefined;
+  try {
+    lock = await lockStore(files, layout, staging, options.signal);
+    clearDeadStaging(files, layout, staging.name);
+    const newPath = (suffix: string) => staging.newPath(suffix);
+    return await withWork(files, layout, { newPath, options }, async (work) => {
+      const { storeId, isLost } = findStoreId(files, layout);
+      const plan = await planRepair(work, storeId);
+      await work.pacer.pause();
+      await execute(work, plan, isLost);
+      return reportOf(plan, false, changesOf(plan, isLost));
+    });
+  } finally {
+    try {
+      staging.close();
+    } finally {
+      lock?.release();
+    }
+  }
+}
+
+async function execute(work: RepairWork, plan: RepairPlan, formatIsLost: boolean): Promise<void> {
+  const { files, layout } = work;
+  const damaged = new DamagedDirectory(files, layout, newName());
+  if (formatIsLost) replaceFormat(work, damaged, plan.findings.storeId);
+  if (plan.catalog === undefined) await recordLost(plan, layout);
+  else replaceCatalog(files, layout, plan.catalog, damaged);
+  for (const { path } of plan.unreadable) {
+    work.packs.forget(basename(path, '.pack'));
+    files.rename(path, damaged.pathOf(basename(path)));
+  }
+  for (const { path } of plan.unreadable) syncDirectory(files, dirname(path));
+  damaged.sync();
+  clearDerived(files, layout, plan.catalog !== undefined);
+}
+
+/** Frames that are lost, and that the catalog does not know yet. */
+async function recordLost({ findings }: RepairPlan, layout: StoreLayout): Promise<void> {
+  const known = new Set(findings.salvage.lostFrames.map(({ pack, offset }) => `${pack} ${offset}`));
+  const found = findings.lostFrames.filter(({ pack, offset }) => !known.has(`${pack} ${offset}`));
+  if (found.length === 0) return;
+  const catalog = await Catalog.open(layout.catalogFile, findings.storeId, { mayBeNew: false });
+  try {
+    await catalog.addLostFrames(found);
+  } finally {
+    catalog.close();
+  }
+}
+
+function replaceFormat(work: RepairWork, damaged: DamagedDirectory, storeId: Uint8Array): void {
+  const { files, layout } = work;
+  if (exists(files, layout.formatFile)) {
+    files.rename(layout.formatFile, damaged.pathOf('format.json'));
+    damaged.sync();
+  }
+  createFormat(files, layout, storeId, work.newPath('.json'));
+}
+
+/** Takes away what is built again: damaged runs of the index, and caches of another past. */
+function clearDerived(files: Files, layout: StoreLayout, isRebuilt: boolean): void {
+  const index = new PageIndex(files, layout.index, INDEX_CACHE_BYTES);
+  try {
+    for (const path of index.refresh(() => undefined)) files.removeTree(path);
+  } finally {
+    index.close();
+  }
+  if (!isRebuilt) return;
+  for (const name of files.list(layout.cache)) {
+    files.removeTree(`${layout.cache}/${name.toString()}`);
+  }
+}
+
+/** What is done, in words. */
+function changesOf(plan: RepairPlan, formatIsLost: boolean): string[] {
+  const { catalog, findings, roles, unreadable } = plan;
+  const changes: string[] = [];
+  if (formatIsLost) changes.push('format.json is written anew');
+  if (catalog !== undefined) {
+    const counts = `${findings.packs.length} packs and ${roles.size} snapshots`;
+    changes.push(`the catalog is built anew, of ${counts}; the old one goes to damaged/`);
+  }
+  for (const { name } of unreadable) changes.push(`${name} goes to damaged/`);
+  return changes;
+}

@@ -1,0 +1,76 @@
+/**
+ * The power is cut at every change of every history of up to three operations, in the last of them,
+ * with all systematic images and some random ones; then in long random histories, at any moment.
+ * CRIU_TIMELINE_CASES says how many histories of three operations there are, 100 unless it does:
+ * all of them take hours. The seed is printed.
+ */
+import { expect, test } from 'vitest';
+import { crashEverywhere, type CrashReport, playHistory } from '../support/crash-histories.ts';
+import { randomNumbers } from '../support/kills.ts';
+import { type StoreOperation, OPERATIONS } from '../support/store-operations.ts';
+import { memoryPaths } from '../support/temporary.ts';
+
+const newPath = memoryPaths();
+const cases = Number(process.env['CRIU_TIMELINE_CASES'] ?? 100);
+const seed = Date.now() >>> 0;
+const RANDOM_IMAGES = 4;
+
+test('a power cut in the last of one or two operations loses nothing', async () => {
+  const ones = OPERATIONS.map((operation) => [operation]);
+  await expectNothingLost('one or two operations', [[], ...ones, ...longer(ones)]);
+});
+
+test(`a power cut in the last of three operations loses nothing, ${cases} times`, async () => {
+  const threes = longer(longer(OPERATIONS.map((operation) => [operation])));
+  const random = randomNumbers(seed);
+  const chosen: (readonly StoreOperation[])[] = [];
+  while (chosen.length < cases && threes.length > 0) {
+    chosen.push(...threes.splice(Math.floor(random() * threes.length), 1));
+  }
+  await expectNothingLost('three operations', chosen);
+});
+
+test('a power cut anywhere in long histories loses nothing', async () => {
+  const random = randomNumbers(seed + 1);
+  const any = (): StoreOperation =>
+    OPERATIONS[Math.floor(random() * OPERATIONS.length)] as StoreOperation;
+  for (let left = Math.ceil(cases / 10); left > 0; left--) {
+    const history = Array.from({ length: 4 + Math.floor(random() * 9) }, any);
+    const played = await playHistory(newPath, history);
+    const options = { share: 0.05, randomImages: 10, random };
+    const report = await crashEverywhere(newPath, played, options);
+    print(played.name, [report]);
+    expect(report.complaints).toEqual([]);
+  }
+});
+
+/** Each history with each operation after it. */
+function longer(histories: readonly (readonly StoreOperation[])[]): StoreOperation[][] {
+  return histories.flatMap((history) => OPERATIONS.map((next) => [...history, next]));
+}
+
+async function expectNothingLost(
+  name: string,
+  histories: readonly (readonly StoreOperation[])[],
+): Promise<void> {
+  const reports: CrashReport[] = [];
+  const random = randomNumbers(seed + 2);
+  for (const history of histories) {
+    const played = await playHistory(newPath, history);
+    const options = { fromStep: history.length, randomImages: RANDOM_IMAGES, random };
+    reports.push(await crashEverywhere(newPath, played, options));
+  }
+  print(name, reports);
+  expect(reports.flatMap(({ complaints }) => complaints)).toEqual([]);
+  const images = reports.reduce((sum, { checked }) => sum + checked, 0);
+  expect(images).toBeGreaterThan(histories.length * 10);
+}
+
+function print(name: string, reports: readonly CrashReport[]): void {
+  const total = (count: 'moments' | 'images' | 'checked'): number =>
+    reports.reduce((sum, report) => sum + report[count], 0);
+  process.stderr.write(
+    `crashes (${name}): seed ${seed}, ${reports.length} histories, ${total('moments')} moments,` +
+      ` ${total('images')} images, ${total('checked')} different ones checked\n`,
+  );
+}
