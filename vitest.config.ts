@@ -13,7 +13,7 @@ export const LONG_SUITES: readonly string[] = [
   'test/store/{changing-images,kill,workers,processes,catalog-damage,index-merge}.test.ts',
   'test/store/{backup-cut-off,bit-flips,repair,repair-packs,repair-faults}.test.ts',
   'test/store/{crashes,nth-failures,failing-system,file-histories}.test.ts',
-  'test/store/{collected-histories,collect-beside,collect-aborts}.test.ts',
+  'test/store/{collected-histories,collect-{aborts,beside,damage,namespaces}}.test.ts',
   'test/live/{podman-itself,mapped-files}.test.ts',
   'test/support/listing.test.ts',
 ];
