@@ -96,6 +96,18 @@ export class Operations {
     }
   }
 
+  /** Runs a short operation that reads and does not wait. */
+  runNow<T>(work: (context: StoreContext) => T): T {
+    const { context } = this;
+    const operation = context.activity?.begin();
+    try {
+      refreshView(context);
+      return work(context);
+    } finally {
+      operation?.end();
+    }
+  }
+
   /** Runs an operation that writes. @throws StoreError READ_ONLY. */
   async write<T>(options: OperationOptions, work: Work<T>): Promise<T> {
     writableStaging(this.context);
