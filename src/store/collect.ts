@@ -71,7 +71,7 @@ export async function collect(
   const lock = await lockCollection(context, options.signal);
   let own: RunningOperation | undefined;
   try {
-    own = (activity as Activity).begin();
+    own = await (activity as Activity).begin(options.signal);
     // Another collection may have ended just now.
     refreshView(context);
     const collection = new Collection(context, own, limits, options);
