@@ -226,7 +226,7 @@ class Collection {
     live: LiveSlots,
     rows: readonly SnapshotRow[],
   ): Promise<CollectPlan> {
-    const { condemned } = this.#context;
+    const condemned = this.#context.condemned.now;
     const { packs } = await this.#survey(inventory, { live, rows, condemned });
     const plan = planCollection(packs, this.#limits);
     const all = planCollection(packs, { ...this.#limits, maxBytes: Infinity });

@@ -11,7 +11,7 @@ import { countBits } from '../pack/frame-table.ts';
 import type { PackReader } from '../pack/reader.ts';
 import { SlotSet } from '../pack/slot-set.ts';
 import type { Pacer } from './clock.ts';
-import type { Condemned } from './condemned.ts';
+import type { CondemnedThen } from './condemned.ts';
 import type { StoreContext } from './context.ts';
 import type { LiveSlots } from './live-slots.ts';
 
@@ -69,7 +69,7 @@ export interface Survey {
 export interface Needs {
   readonly live: LiveSlots;
   /** Slots that may be dead: those that are condemned; undefined for all. */
-  readonly condemned: Condemned | undefined;
+  readonly condemned: CondemnedThen | undefined;
   /** The snapshots whose manifests are needed. */
   readonly rows: readonly SnapshotRow[];
 }
