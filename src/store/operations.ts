@@ -96,13 +96,10 @@ export class Operations {
     }
   }
 
-  /**
-   * Runs something that reads packs and does not wait: in this one turn, too, a collection of
-   * another process might take away what is looked for.
-   */
+  /** Runs a short operation that reads and does not wait. */
   runNow<T>(work: (context: StoreContext) => T): T {
     const { context } = this;
-    const operation = context.activity?.begin();
+    const operation = context.activity?.beginNow();
     try {
       refreshView(context);
       return work(context);
@@ -125,7 +122,7 @@ export class Operations {
     let operation: RunningOperation | undefined;
     try {
       signal?.throwIfAborted();
-      operation = context.activity?.begin();
+      operation = await context.activity?.begin(signal);
       refreshView(context);
       return await work(context, operation);
     } catch (error) {
