@@ -51,11 +51,18 @@ export interface Inventory {
   readonly segments: readonly SegmentRow[];
 }
 
-/** Reads the packs and segments of the catalog. */
+/**
+ * Reads the packs and segments of the catalog.
+ *
+ * @throws StoreError CORRUPT when a row is damaged: what it is about is there, but seems lost.
+ */
 export function takeInventory({ catalog }: StoreContext): Inventory {
+  const damage: StoreError[] = [];
   // In this order: a pack that is listed has all of its segments in the other list.
-  const packs = catalog.packs();
-  return { packs, segments: catalog.segments() };
+  const packs = catalog.packs(0, damage);
+  const segments = catalog.segments(0, damage);
+  if (damage[0] !== undefined) throw damage[0];
+  return { packs, segments };
 }
 
 /** What was found. */
