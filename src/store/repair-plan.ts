@@ -18,12 +18,13 @@ import { readOldCatalog, type OldCatalog } from './repair-catalog.ts';
 import {
   candidatesOf,
   contentOf,
+  placeOf,
   StateBook,
-  supersededOf,
   type Candidate,
   type Findings,
 } from './repair-choose.ts';
 import { openDraft } from './repair-draft.ts';
+import { renumber, type RenumberedSnapshot } from './repair-renumber.ts';
 import { evaluate, isComplete, lostBytesOf, type SnapshotFinding } from './repair-evaluate.ts';
 import {
   listPackFiles,
@@ -34,12 +35,16 @@ import {
   type UnreadablePack,
 } from './repair-scan.ts';
 
+import type { StagedPacks } from './repair-staged.ts';
+
 /** What a plan is made with. */
 export interface RepairWork {
   readonly files: Files;
   readonly layout: StoreLayout;
   readonly zstd: Zstd;
   readonly packs: PackSet;
+  /** Packs that are not in their places yet. */
+  readonly staged: StagedPacks;
   readonly pacer: Pacer;
   /** Names a new private file. */
   readonly newPath: (suffix: string) => string;
@@ -59,11 +64,14 @@ export interface RepairPlan {
   /** Path of the new catalog; undefined when the old one stays. */
   readonly catalog: string | undefined;
   readonly picks: ReadonlyMap<string, Candidate>;
-  /** Of every snapshot that has a manifest and is not superseded. */
+  /** Of every snapshot that has a manifest. */
   readonly snapshots: ReadonlyMap<string, SnapshotFinding>;
   /** What each snapshot of the new catalog is there; see REMOVED. */
   readonly roles: ReadonlyMap<string, number>;
-  readonly superseded: ReadonlySet<string>;
+  /** Ids of snapshots that were removed since the old catalog was written. */
+  readonly collected: ReadonlySet<string>;
+  /** Snapshots whose places in their timelines others have. */
+  readonly renumbered: readonly RenumberedSnapshot[];
 }
 
 /** Whose store it is, as format.json says; undefined when that is lost. */
@@ -143,20 +151,22 @@ async function decide(work: RepairWork, found: Found): Promise<RepairPlan> {
   const { findings, old } = found;
   const states = new StateBook(findings);
   const candidates = candidatesOf(findings.packs);
-  const newest = new Map([...candidates].map(([id, list]) => [id, list[0] as Candidate]));
-  const superseded = supersededOf(newest, findings);
-  for (const id of superseded) candidates.delete(id);
-  const { picks, snapshots } = await pickManifests(work, findings, states, candidates);
+  const numbered = await renumber(work, findings, states, candidates);
+  const numberedPacks = numbered.map(({ pack }) => pack);
+  const all = { ...findings, packs: [...findings.packs, ...numberedPacks] };
+  const { picks, snapshots } = await pickManifests(work, all, states, candidates);
   const roles = rolesOf(picks, snapshots, states);
   const reasons = reasonsOf(found, picks);
-  const late = { ...findings, lostFrames: lostFramesOf(work) };
-  const plan = { ...found, findings: late, reasons, picks, snapshots, roles, superseded };
+  const renumbered = numbered.filter(({ id }) => roles.has(id));
+  const packs = [...findings.packs, ...renumbered.map(({ pack }) => pack)];
+  const late = { ...findings, packs, lostFrames: lostFramesOf(work) };
+  const ids = [...picks.keys(), ...old.salvage.snapshots.map(({ id }) => id)];
+  const collected = new Set(ids.filter((id) => states.isCollected(id)));
+  const made = { reasons, picks, snapshots, roles, renumbered, collected };
+  const plan = { ...found, ...made, findings: late };
   if (reasons.length === 0) return { ...plan, catalog: undefined };
-  const all = new Map([...newest, ...picks]);
-  const content = contentOf(late, states, all, roles);
-  const tombstones = [
-    ...new Set([...content.tombstones, ...superseded, ...goneOf(old, all, roles)]),
-  ];
+  const content = contentOf(late, states, picks, roles);
+  const tombstones = [...new Set([...content.tombstones, ...goneOf(old, picks, roles)])];
   const catalog = newCatalogFile(work);
   await writeCatalog(catalog, { ...content, tombstones }, () => work.pacer.pause());
   return { ...plan, catalog };
@@ -192,9 +202,15 @@ async function pickManifests(
   let snapshots = await tryOut(work, findings, states, picks);
   for (let round = 1; round < rounds; round++) {
     const others = new Map(picks);
+    const holders = new Map([...picks].map(([id, pick]) => [placeOf(pick), id]));
     for (const [id, finding] of snapshots) {
       const other = candidates.get(id)?.[round];
-      if (!isComplete(finding) && other !== undefined) others.set(id, other);
+      if (isComplete(finding) || other === undefined) continue;
+      const holder = holders.get(placeOf(other));
+      // One that was renumbered: its former place is another one's.
+      if (holder !== undefined && holder !== id) continue;
+      holders.set(placeOf(other), id);
+      others.set(id, other);
     }
     if ([...others].every(([id, candidate]) => picks.get(id) === candidate)) continue;
     const tried = await tryOut(work, findings, states, others);
