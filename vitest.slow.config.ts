@@ -18,7 +18,7 @@ const config: ViteUserConfig = {
       { extends: true, test: { name: 'campaigns', include: ['test/**/*.slow.test.ts'] } },
       { extends: true, test: { name: 'long suites', include: [...LONG_SUITES] } },
       withWorkers(1, 'round-trip'),
-      withWorkers(2, '{round-trip,chain-damage,incremental,damage,heads,histories}'),
+      withWorkers(2, '{round-trip,chain-damage,incremental,heads,histories}'),
     ],
   },
 };

@@ -7,7 +7,7 @@
  * Peak memory is VmHWM, the process's own. process.resourceUsage().maxRSS is not: it begins with
  * the peak of the parent, which generates dumps of gigabytes.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,6 +31,13 @@ for (const restore of task.restores ?? []) {
   if (restore.discard) rmSync(restore.target, { recursive: true });
 }
 for (const one of task.exports ?? []) operations.push(await timed(() => exportOne(one)));
+for (const one of task.removes ?? []) operations.push(await timed(() => removeOne(one)));
+for (const one of task.undeletes ?? []) operations.push(await timed(() => undeleteOne(one)));
+for (const one of task.lists ?? []) operations.push(await timed(() => listOne(one)));
+for (const one of task.ats ?? []) operations.push(await timed(() => atOne(one)));
+for (const one of task.prunes ?? []) operations.push(await timed(() => pruneOne(one)));
+for (const one of task.collects ?? []) operations.push(await timed(() => collectOne(one)));
+if (task.rounds) operations.push(...(await collectInRounds(task.rounds)));
 const statistics = task.statistics ? await store.statistics() : undefined;
 const closeStart = performance.now();
 await store.close();
@@ -67,10 +74,48 @@ async function exportOne({ snapshot, target, compression }) {
   await store.snapshot(snapshot).export(target, { compression });
 }
 
+async function removeOne(snapshot) {
+  await store.snapshot(snapshot).remove();
+}
+
+async function undeleteOne(snapshot) {
+  await store.snapshot(snapshot).undelete();
+}
+
+async function listOne(timeline) {
+  return { found: store.timeline(timeline).list().length };
+}
+
+async function atOne({ timeline, date }) {
+  return { found: store.timeline(timeline).at(new Date(date))?.sequence };
+}
+
+async function pruneOne({ timeline, policy }) {
+  const { kept, removed } = await store.timeline(timeline).prune(policy, { dryRun: true });
+  return { kept: kept.length, found: kept.length + removed.length };
+}
+
+async function collectOne(options) {
+  return { collected: await store.collect(options) };
+}
+
+/** Removes one snapshot after the other, and collects after each, until there is a file `stop`. */
+async function collectInRounds({ removes, started, stop, options }) {
+  const rounds = [];
+  for (const snapshot of removes) {
+    if (existsSync(stop)) break;
+    await removeOne(snapshot);
+    if (rounds.length === 0) writeFileSync(started, '');
+    rounds.push(await timed(() => collectOne(options)));
+  }
+  return rounds;
+}
+
 async function timed(work) {
   const before = performance.now();
   const outcome = await work();
-  return { milliseconds: performance.now() - before, ...outcome };
+  const milliseconds = performance.now() - before;
+  return { startedAtMs: performance.timeOrigin + before, milliseconds, ...outcome };
 }
 
 function readPeakBytes() {

@@ -17,6 +17,7 @@ const SUITES: Readonly<Record<SuiteName, () => Promise<Suite>>> = {
   peers: async () => (await import('./suites/peers.ts')).peers,
   long: async () => (await import('./suites/long.ts')).long,
   scale: async () => (await import('./suites/scale.ts')).scale,
+  collect: async () => (await import('./suites/collect.ts')).collect,
   micro: async () => (await import('./suites/micro.ts')).micro,
   files: async () => (await import('./suites/files.ts')).files,
   seeds: async () => (await import('./suites/seeds.ts')).seeds,

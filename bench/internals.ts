@@ -1,6 +1,6 @@
 /**
- * The parts of the library that are not its public surface, and that micro benchmarks call and the
- * depth of delta pages is read with: the only place that knows where they are. They are loaded from
+ * The parts of the library that are not its public surface, and that micro benchmarks call, and
+ * that packs are read with: the only place that knows where they are. They are loaded from
  * the built library, because that is what runs at users.
  */
 import type * as Zstandard from '../src/bytes/zstd.ts';
@@ -42,6 +42,8 @@ export interface PackInternals {
   readonly files: typeof NodeFiles;
   readonly descriptors: typeof Descriptors;
   readonly packs: typeof Packs;
+  readonly block: typeof Blocks;
+  readonly format: typeof PackFormat;
 }
 
 /** Loads what micro benchmarks call. */
@@ -70,6 +72,8 @@ export async function loadPackInternals(): Promise<PackInternals> {
     files: await load<typeof NodeFiles>('files/node-files'),
     descriptors: await load<typeof Descriptors>('files/descriptor-pool'),
     packs: await load<typeof Packs>('pack/pack-set'),
+    block: await load<typeof Blocks>('pack/block'),
+    format: await load<typeof PackFormat>('pack/format'),
   };
 }
 

@@ -4,7 +4,15 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 /** The suites by name. */
-export const SUITE_NAMES = ['peers', 'long', 'scale', 'micro', 'files', 'seeds'] as const;
+export const SUITE_NAMES = [
+  'peers',
+  'long',
+  'scale',
+  'collect',
+  'micro',
+  'files',
+  'seeds',
+] as const;
 
 /** Name of a suite. */
 export type SuiteName = (typeof SUITE_NAMES)[number];
@@ -27,6 +35,7 @@ export const USAGE = `npm run bench -- [suite...] [options]
 suites: peers (default)  this library beside cp, tar, zstd, restic, borg and casync
         long             a hundred dumps of redis in one timeline
         scale            many stored pages, many snapshots, large images
+        collect          what collections free and take, many snapshots, a full disk
         micro            single functions, nanoseconds each
         files            the container's files and archives beside tar, zstd, restic, borg
         seeds            the tables of the publications that this library builds on

@@ -1,15 +1,18 @@
 /** Starts `child.js`, the measured process of this library, with a task and reads its report. */
 import { fileURLToPath } from 'node:url';
 import type {
+  CollectOptions,
+  CollectReport,
   ExportOptions,
   OpenOptions,
   RestoreReport,
+  RetentionPolicy,
   SnapshotSizes,
   StoreStatistics,
 } from 'criu-timeline';
 import { runShell, type ShellCommand } from '../process/shell.ts';
 
-/** What the child is to do: open the store, capture, import, restore, export, close. */
+/** What the child is to do: open the store, each list in the order here, close. */
 export interface ChildTask {
   readonly store: string;
   readonly options?: OpenOptions;
@@ -32,17 +35,46 @@ export interface ChildTask {
     readonly snapshot: string;
     readonly target: string;
   } & Pick<ExportOptions, 'compression'>)[];
+  /** References of snapshots. */
+  readonly removes?: readonly string[];
+  readonly undeletes?: readonly string[];
+  /** Names of timelines. */
+  readonly lists?: readonly string[];
+  /** With the date in ISO 8601. */
+  readonly ats?: readonly { readonly timeline: string; readonly date: string }[];
+  /** Only planned: dry runs. */
+  readonly prunes?: readonly { readonly timeline: string; readonly policy: RetentionPolicy }[];
+  readonly collects?: readonly CollectOptions[];
+  readonly rounds?: CollectRounds;
   /** Whether to ask the store for its statistics at the end. */
   readonly statistics?: boolean;
 }
 
-/** One capture, import, restore or export. */
+/** Remove a snapshot, collect, remove the next one, and so on. */
+export interface CollectRounds {
+  readonly removes: readonly string[];
+  /** A file that is made when the first collection is about to begin. */
+  readonly started: string;
+  /** No further round begins when this file is there. */
+  readonly stop: string;
+  readonly options: CollectOptions;
+}
+
+/** One capture, import, restore, removal or the like; of a round, its collection. */
 export interface ChildOperation {
+  /** Since 1970, comparable between processes. */
+  readonly startedAtMs: number;
   readonly milliseconds: number;
   /** Of a capture or import. */
   readonly sizes?: SnapshotSizes;
   /** Of a restore. */
   readonly result?: RestoreReport;
+  /** Of a list or prune, how many snapshots there were; of `at`, the sequence. */
+  readonly found?: number;
+  /** Of a prune, how many of them would stay. */
+  readonly kept?: number;
+  /** Of a collection. */
+  readonly collected?: CollectReport;
 }
 
 /** What the child measured. */

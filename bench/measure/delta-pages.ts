@@ -39,7 +39,8 @@ export async function readStoredPages(store: string): Promise<StoredPages> {
   return { fullPages: full, deltaPages: delta, deepest, meanDepth: depths / Math.max(1, delta) };
 }
 
-function packsOf(store: string): string[] {
+/** Paths of all packs of a store. */
+export function packsOf(store: string): string[] {
   const entries = readdirSync(join(store, 'packs'), { withFileTypes: true, recursive: true });
   return entries
     .filter((entry) => entry.isFile())
@@ -53,13 +54,16 @@ interface Count {
   depths: number;
 }
 
-function addPack(pack: PackReader, count: Count): void {
+/** All frame tables of a pack. */
+export function tablesOf(pack: PackReader): FrameTable[] {
   const segments = pack.footer.entries.flatMap((entry) =>
     entry.type === 'frameTable' ? [entry.segment] : [],
   );
-  for (const segment of new Set(segments)) {
-    for (const table of pack.frameTables(segment)) addTable(pack, table, count);
-  }
+  return [...new Set(segments)].flatMap((segment) => pack.frameTables(segment));
+}
+
+function addPack(pack: PackReader, count: Count): void {
+  for (const table of tablesOf(pack)) addTable(pack, table, count);
 }
 
 function addTable(pack: PackReader, table: FrameTable, count: Count): void {

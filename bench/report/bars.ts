@@ -34,7 +34,13 @@ export type BarName =
   | 'long-restore'
   | 'long-depth'
   | 'scale-capture'
-  | 'scale-open';
+  | 'scale-open'
+  | 'collect-freed'
+  | 'collect-time'
+  | 'collect-beside'
+  | 'collect-full-disk'
+  | 'many-operation'
+  | 'many-capture';
 
 const lower = (label: string, unit: string, must: number, aim: number): Bar => {
   return { label, unit, must, aim, better: 'lower' };
@@ -68,6 +74,12 @@ export const BARS: Readonly<Record<BarName, Bar>> = {
   'long-depth': lower('deepest delta page', '', 16, 16),
   'scale-capture': lower('capture at most / fewest stored pages', 'x', 1.3, 1),
   'scale-open': lower('opening at most stored pages', 'ms', 200, 50),
+  'collect-freed': higher('freed / kept that only the removed needed', 'x', 0.95, 0.99),
+  'collect-time': lower('collect / decoding and encoding of pages', 'x', 2, 1.5),
+  'collect-beside': higher('capture throughput beside a collection / alone', 'x', 0.6, 0.8),
+  'collect-full-disk': higher('freed with 1 MB left on the disk / with room', 'x', 0.5, 0.95),
+  'many-operation': lower('one operation on a long timeline', 'ms', 50, 20),
+  'many-capture': lower('capture to a long timeline / to a short one', 'x', 1.2, 1),
 };
 
 /** What was measured for a bar; undefined when it could not be. */

@@ -6,14 +6,13 @@ import { median, withSpread } from '../measure/statistics.ts';
 import { captureDump, restoreAndCopy, type RestoreResult } from '../measure/timeline.ts';
 import type { SuiteResult } from '../report/result.ts';
 import type { SuiteTask } from '../suites/suite.ts';
+import { growTimeline } from './growth.ts';
 import { writeChangedPages } from './made-pages.ts';
 
 const TIMELINE = 'long';
 const COUNTS = [10, 100, 1000] as const;
 const PAGES = 2000;
 const STRETCH = 100;
-/** Dumps that one process captures while the timeline grows. */
-const BATCH = 45;
 const MEGA = 1e6;
 
 interface Probe {
@@ -46,7 +45,7 @@ export async function measureSnapshots(task: SuiteTask): Promise<SuiteResult> {
   const stages: Stage[] = [];
   for (const snapshots of COUNTS.slice(0, quick ? 2 : sizes)) {
     say(`a timeline of ${snapshots} snapshots`);
-    await grow(store, work, { to: snapshots, from: () => dumps, write });
+    await growTimeline({ store, work, timeline: TIMELINE, count: snapshots - dumps, write });
     const copy = join(work, `store-${snapshots}`);
     cpSync(store, copy, { recursive: true });
     stages.push({ snapshots, store: copy, probes: [] });
@@ -73,26 +72,6 @@ async function probe(store: string, work: string, write: (path: string) => void)
   const { restoreMs, copyMs } = restored;
   const peakBytes = Math.max(report.peakBytes, restored.report.peakBytes);
   return { captureMs, openMs, restoreMs, copyMs, peakBytes };
-}
-
-interface Growth {
-  readonly to: number;
-  readonly from: () => number;
-  readonly write: (path: string) => void;
-}
-
-async function grow(store: string, work: string, { to, from, write }: Growth): Promise<void> {
-  while (from() < to) {
-    const batch = Math.min(BATCH, to - from());
-    const directory = join(work, 'batch');
-    const captures = Array.from({ length: batch }, (_, i) => {
-      const images = join(directory, String(i));
-      write(images);
-      return { timeline: TIMELINE, images };
-    });
-    await runChild({ store, options: { create: true }, captures });
-    rmSync(directory, { recursive: true, force: true });
-  }
 }
 
 function resultOf(stages: readonly Stage[]): SuiteResult {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type * as FsExtra from 'fs-extra';
 import { systemCode } from '../errors.ts';
 import type { FileFacts, FileKind, FilePath, Files, OpenMode } from './files.ts';
-import * as systemCalls from './system-calls.ts';
+import * as allSystemCalls from './system-calls.ts';
 import { systemError } from './system-error.ts';
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_NOATIME, O_DIRECTORY } =
@@ -24,6 +24,8 @@ const OPEN_FLAGS: Record<OpenMode, number> = {
   create: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
   write: O_WRONLY | O_NOFOLLOW | O_NONBLOCK,
 };
+
+const { nextNames, ...systemCalls } = allSystemCalls;
 
 /** Missing in Node.js; the same on all platforms that it runs on. */
 const O_PATH = 0o10000000;
@@ -73,6 +75,23 @@ export const nodeFiles: Files = {
 
 // Not readdirSync: it lists a directory of millions of names to the end before anybody can object.
 function* namesIn(path: FilePath): Generator<string> {
+  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  try {
+    for (;;) {
+      const names = nextNames(fd, path);
+      if (names === null) {
+        yield* namesByNode(path);
+        return;
+      }
+      if (names === undefined) return;
+      yield* names;
+    }
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function* namesByNode(path: FilePath): Generator<string> {
   // The types know only the encodings of text.
   const options = { encoding: 'latin1' as BufferEncoding, bufferSize: 1024 };
   const directory = fs.opendirSync(path, options);

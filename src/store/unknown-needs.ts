@@ -1,7 +1,7 @@
 /**
  * What packs need that the catalog does not know. They may hold acknowledged snapshots, of a
- * catalog that was replaced by an older copy of itself: until a repair adopts them, or finds that nothing
- * is in them, whatever they refer to must stay. Generous where it is cheap: whole segments.
+ * catalog that was replaced by an older copy of itself: until a repair adopts them, or finds that
+ * nothing is in them, whatever they refer to must stay. Generous where it is cheap: whole segments.
  */
 import { isDamage } from '../errors.ts';
 import { idToText } from '../bytes/id.ts';

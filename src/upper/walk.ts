@@ -45,6 +45,25 @@ export interface WalkedNode {
   readonly handle: Buffer;
 }
 
+/** A name in an open directory. Hardly ever is its handle asked for: it is made when it is. */
+class NamedNode implements WalkedNode {
+  readonly path: Uint8Array;
+  readonly facts: NodeFacts;
+  readonly #fd: number;
+  readonly #name: string;
+
+  constructor(path: Uint8Array, facts: NodeFacts, fd: number, name: string) {
+    this.path = path;
+    this.facts = facts;
+    this.#fd = fd;
+    this.#name = name;
+  }
+
+  get handle(): Buffer {
+    return Buffer.from(`/proc/self/fd/${this.#fd}/${this.#name}`, 'latin1');
+  }
+}
+
 /**
  * Walks what is in the directory `root`, itself first, in the order of a tree (`comparePaths`). The
  * path of the root itself is trusted.
@@ -159,7 +178,7 @@ class Walk {
     const name = level.names[level.next++]!;
     if (facts === undefined) return undefined;
     const path = this.#pathOf(level, name);
-    return { path, facts, handle: Buffer.from(`/proc/self/fd/${fd}/${name}`, 'latin1') };
+    return new NamedNode(path, facts, fd, name);
   }
 
   /**

@@ -52,7 +52,7 @@ describe('a lease', () => {
     again?.release();
   });
 
-  it('writes nothing at all, so that a full disk is no hindrance, nor a kill to those after', () => {
+  it('writes nothing at all, so that no full disk hinders it, nor a kill those after', () => {
     const path = leaseFile();
     const lease = takeLease(path);
     expect(statSync(path).size).toBe(0);

@@ -6,7 +6,7 @@ import { toHex } from '../../src/bytes/hex.ts';
 import { PAGE_BYTES } from '../../src/bytes/page.ts';
 import { BlockEncoder } from '../../src/pack/block.ts';
 import { applyDelta } from '../../src/pack/delta-frame.ts';
-import { FRAME_PAGES } from '../../src/pack/format.ts';
+import { BLOCK, FRAME_PAGES } from '../../src/pack/format.ts';
 import { DeltaFrames, type RawFrame } from '../../src/pack/frame-builder.ts';
 import type { FrameTable } from '../../src/pack/frame-table.ts';
 import type { PackReader } from '../../src/pack/reader.ts';
@@ -279,5 +279,56 @@ describe('PackWriter', () => {
     const { bytes } = makePack({});
     expect(toHex(bytes.subarray(0, 16))).toBe('63726975746c706b0100000000000000');
     expect(toHex(bytes.subarray(-8))).toBe(Buffer.from('criutlpe').toString('hex'));
+  });
+});
+
+describe('frames of which only some slots are left', () => {
+  it('say which they are, and keep their pages and digests', () => {
+    const word = fc.oneof(fc.constantFrom(1, 0x80000000, 0xffffffff), fc.nat(0xffffffff));
+    const frames = fc.uniqueArray(fc.record({ frame: fc.nat(5000), low: word, high: word }), {
+      selector: ({ frame }) => frame,
+      maxLength: 5,
+    });
+    const has = (low: number, high: number, bit: number): boolean =>
+      (((bit < 32 ? low : high) >>> (bit & 31)) & 1) === 1;
+    const run = (list: readonly { frame: number; low: number; high: number }[]): void => {
+      const encoder = new BlockEncoder(zstd);
+      const ordered = list.toSorted((a, b) => a.frame - b.frame);
+      const slotsOf = ({ frame, low, high }: (typeof ordered)[number]): number[] =>
+        Array.from({ length: 64 }, (_, bit) => bit)
+          .filter((bit) => has(low, high, bit))
+          .map((bit) => frame * 64 + bit);
+      const lengthOf = (slot: number): number => (slot % 7 === 0 ? 100 : PAGE_BYTES);
+      const { bytes } = writePack((writer) => {
+        writer.beginSegment(identityOf(1));
+        for (const each of ordered) {
+          const slots = slotsOf(each);
+          if (slots.length === 0) continue;
+          const pages = slots.map((slot) => numberedPage(slot, lengthOf(slot)));
+          const raw = new Uint8Array(slots.length * PAGE_BYTES);
+          pages.forEach((page, i) => raw.set(page, i * PAGE_BYTES));
+          const shortPages = slots
+            .filter((slot) => lengthOf(slot) < PAGE_BYTES)
+            .map((slot) => ({ slot, bytes: lengthOf(slot) }));
+          const digests = Uint8Array.from(Buffer.concat(pages.map((page) => sha256(page))));
+          const { frame, low, high } = each;
+          const head = { frame, pages: slots.length, slots: { low, high }, shortPages };
+          writer.addFrame({ ...head, digests }, encoder.encode(BLOCK.frame, raw, 1));
+        }
+        writer.endSegment();
+      });
+      const pack = openBytes(bytes);
+      for (const each of ordered) {
+        const slots = new Set(slotsOf(each));
+        for (let slot = each.frame * 64; slot < (each.frame + 1) * 64; slot++) {
+          const page = numberedPage(slot, lengthOf(slot));
+          const found = pageIn(pack, 0, slot);
+          expect(found !== undefined).toBe(slots.has(slot));
+          if (found !== undefined) expect(Buffer.compare(found, page)).toBe(0);
+          expect(pack.hasDigest(0, slot, sha256(page), 0)).toBe(slots.has(slot));
+        }
+      }
+    };
+    fc.assert(fc.property(frames, run), { numRuns: 20 });
   });
 });

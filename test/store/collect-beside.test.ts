@@ -211,7 +211,7 @@ describe('a handle that is idle', () => {
   });
 });
 
-test('a snapshot that is undeleted while a collection begins stays or is gone, and is whole', async () => {
+test('a snapshot undeleted while a collection begins stays, or is gone', async () => {
   const { store, snapshots, memories } = await openSeries(newPath, { count: 8, pages: 60 });
   const other = await openStore(store.directory);
   let gone = 0;
