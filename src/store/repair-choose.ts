@@ -165,9 +165,15 @@ export function contentOf(
   };
 }
 
-/** Each segment in the pack that has most of it. */
-function segmentsOf(packs: readonly ScannedPack[]): Map<string, SegmentToWrite> {
-  const best = new Map<string, { readonly pack: ScannedPack; readonly segment: ScannedSegment }>();
+/** A segment, and the pack that it is in. */
+export interface SegmentCopy {
+  readonly pack: ScannedPack;
+  readonly segment: ScannedSegment;
+}
+
+/** Of each segment, by its identity in hex, the copy of which most can be read. */
+export function bestCopies(packs: readonly ScannedPack[]): Map<string, SegmentCopy> {
+  const best = new Map<string, SegmentCopy>();
   const readable = ({ pages, lostPages }: ScannedSegment) => pages - lostPages;
   for (const pack of packs) {
     for (const segment of pack.segments) {
@@ -178,8 +184,12 @@ function segmentsOf(packs: readonly ScannedPack[]): Map<string, SegmentToWrite> 
       }
     }
   }
+  return best;
+}
+
+function segmentsOf(packs: readonly ScannedPack[]): Map<string, SegmentToWrite> {
   return new Map(
-    [...best].map(([key, { pack, segment }]) => {
+    [...bestCopies(packs)].map(([key, { pack, segment }]) => {
       const { identity, local, pages, frameBytes } = segment;
       return [key, { identity, packName: pack.name, local, pages, frameBytes }];
     }),

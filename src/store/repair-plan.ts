@@ -24,7 +24,9 @@ import {
   type Findings,
 } from './repair-choose.ts';
 import { openDraft } from './repair-draft.ts';
-import { renumber, type RenumberedSnapshot } from './repair-renumber.ts';
+import { healPacks, type HealedPack } from './repair-heal.ts';
+import { findRedundant } from './repair-redundant.ts';
+import { renumber, type Renumbering } from './repair-renumber.ts';
 import { evaluate, isComplete, lostBytesOf, type SnapshotFinding } from './repair-evaluate.ts';
 import {
   listPackFiles,
@@ -57,6 +59,8 @@ export interface RepairPlan {
   readonly old: OldCatalog;
   readonly findings: Findings;
   readonly unreadable: readonly UnreadablePack[];
+  /** Packs that were written once more, with lost pages that were found elsewhere. */
+  readonly healed: readonly HealedPack[];
   /** Packs that the old catalog knows and that are not there. */
   readonly missing: readonly string[];
   /** Why the catalog is written anew; empty when it stays. */
@@ -71,7 +75,7 @@ export interface RepairPlan {
   /** Ids of snapshots that were removed since the old catalog was written. */
   readonly collected: ReadonlySet<string>;
   /** Snapshots whose places in their timelines others have. */
-  readonly renumbered: readonly RenumberedSnapshot[];
+  readonly renumbered: readonly Renumbering[];
 }
 
 /** Whose store it is, as format.json says; undefined when that is lost. */
@@ -80,16 +84,23 @@ export type StoreIdentity = Uint8Array | undefined;
 /** Makes the plan. @throws StoreError UNSUPPORTED_VERSION, STORAGE. */
 export async function planRepair(work: RepairWork, storeId: StoreIdentity): Promise<RepairPlan> {
   const old = await readOldCatalog(work.files, work.layout, storeId, work.newPath);
-  const { scanned, unreadable } = await scanAll(work, old);
-  const missing = missingPacks(old, scanned, unreadable);
+  const { scanned, unreadable: unopened } = await scanAll(work, old);
+  const { packs: known, healed } = await healPacks(work, scanned);
+  const { needed: packs, redundant } = await findRedundant(work, known);
+  const unneeded = redundant.map(({ name }) => {
+    const path = work.layout.packFile(name);
+    return { path, name, problem: 'damaged, and all that is left of it is in other packs' };
+  });
+  const unreadable = [...unopened, ...unneeded];
+  const missing = missingPacks(old, packs, unreadable);
   const findings: Findings = {
     storeId: storeId ?? old.salvage.storeId ?? newIdentity(),
     salvage: old.salvage,
     isCurrent: old.whole !== undefined && missing.length === 0,
-    packs: scanned,
+    packs,
     lostFrames: lostFramesOf(work),
   };
-  return await decide(work, { old, findings, unreadable, missing });
+  return await decide(work, { old, findings, unreadable, missing, healed });
 }
 
 async function scanAll(
@@ -105,13 +116,17 @@ async function scanAll(
   for (const { pack, offset } of await stillLost(work, salvage.lostFrames, pacer)) {
     work.packs.lostFrames.restore({ file: layout.packFile(pack), offset });
   }
+  const known = new Set(salvage.packs.map(({ name }) => name));
+  // One that is not known may have been written by a repair that was cut off, with what is lost.
+  const hasLost = salvage.lostFrames.length > 0;
   for (const [i, path] of paths.entries()) {
     const name = packNameOf(layout, path);
     if (name === undefined) {
       unreadable.push({ path, name: path, problem: 'no name of a pack' });
     } else if (!retired.has(name)) {
       try {
-        scanned.push(await scanPack(work, name, work.everyFrame, pacer));
+        const everyFrame = work.everyFrame || (hasLost && !known.has(name));
+        scanned.push(await scanPack(work, name, everyFrame, pacer));
       } catch (error) {
         if (!isDamage(error)) throw error;
         unreadable.push({ path, name, problem: (error as Error).message });
@@ -131,7 +146,8 @@ function lostFramesOf(work: RepairWork): LostFrameRow[] {
   });
 }
 
-interface LostFrameRow {
+/** A frame that is lost: the name of its pack, and where its block starts. */
+export interface LostFrameRow {
   readonly pack: string;
   readonly offset: number;
 }
@@ -145,7 +161,7 @@ function missingPacks(
   return salvage.packs.map(({ name }) => name).filter((name) => !there.has(name));
 }
 
-type Found = Pick<RepairPlan, 'old' | 'findings' | 'unreadable' | 'missing'>;
+type Found = Pick<RepairPlan, 'old' | 'findings' | 'unreadable' | 'missing' | 'healed'>;
 
 async function decide(work: RepairWork, found: Found): Promise<RepairPlan> {
   const { findings, old } = found;
@@ -281,8 +297,9 @@ function reasonsOf(found: Found, picks: ReadonlyMap<string, Candidate>): string[
   const known = new Map(salvage.packs.map((pack) => [pack.name, pack]));
   const reasons = missing.map((name) => `pack ${name} is missing`);
   for (const { name } of found.unreadable) {
-    if (known.has(name)) reasons.push(`pack ${name} cannot be read`);
+    if (known.has(name)) reasons.push(`pack ${name} is taken away`);
   }
+  for (const { name } of found.healed) reasons.push(`pack ${name} is written once more`);
   const held = new Map<string, Set<string>>();
   for (const { name, sizeBytes, segments } of findings.packs) {
     const row = known.get(name);

@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import { REMOVED } from '../catalog/snapshot-table.ts';
 import { isComplete, type UnrepairedSpace } from './repair-evaluate.ts';
+import type { HealedPack } from './repair-heal.ts';
 import type { RepairPlan } from './repair-plan.ts';
 import type { RenumberedSnapshot } from './repair-renumber.ts';
 
@@ -44,7 +45,11 @@ export interface RepairReport {
     /** Names of packs that the old catalog did not know. */
     readonly adopted: readonly string[];
     readonly damaged: readonly SetAsidePack[];
+    /** Those that were written once more, with lost pages that were found elsewhere. */
+    readonly healed: readonly HealedPack[];
   };
+  /** How many lost pages were found elsewhere. */
+  readonly healedPages: number;
   readonly snapshots: {
     /** How many can be restored as they were captured, those marked as removed too. */
     readonly whole: number;
@@ -66,6 +71,10 @@ export function reportOf(
 ): RepairReport {
   const { old, findings, reasons, snapshots, roles, renumbered } = plan;
   const known = new Set(old.salvage.packs.map(({ name }) => name));
+  const written = new Set([
+    ...plan.healed.map(({ newName }) => newName),
+    ...renumbered.map(({ pack }) => pack.name),
+  ]);
   const rows = new Set(old.salvage.snapshots.map(({ id }) => id));
   const kept = [...roles].filter(([, role]) => role !== REMOVED.condemned).map(([id]) => id);
   const isWhole = (id: string) => {
@@ -78,9 +87,13 @@ export function reportOf(
     reasons,
     packs: {
       read: findings.packs.length,
-      adopted: findings.packs.map(({ name }) => name).filter((name) => !known.has(name)),
+      adopted: findings.packs
+        .map(({ name }) => name)
+        .filter((name) => !known.has(name) && !written.has(name)),
       damaged: damagedPacks(plan),
+      healed: plan.healed,
     },
+    healedPages: plan.healed.reduce((sum, { pages }) => sum + pages, 0),
     snapshots: {
       whole: kept.filter(isWhole).length,
       restored: kept.filter((id) => !rows.has(id)).sort(),

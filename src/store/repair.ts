@@ -28,7 +28,13 @@ import { StoreLayout } from './layout.ts';
 import { findDirectory } from './open-store.ts';
 import { DamagedDirectory, replaceCatalog } from './repair-catalog.ts';
 import { lockStore } from './repair-lock.ts';
-import { planRepair, type RepairPlan, type RepairWork, type StoreIdentity } from './repair-plan.ts';
+import {
+  planRepair,
+  type LostFrameRow,
+  type RepairPlan,
+  type RepairWork,
+  type StoreIdentity,
+} from './repair-plan.ts';
 import { reportOf, type RepairReport } from './repair-report.ts';
 import { StagedPacks } from './repair-staged.ts';
 import { clearDeadStaging, StagingArea } from './staging.ts';
@@ -176,17 +182,30 @@ async function execute(work: RepairWork, plan: RepairPlan, formatIsLost: boolean
   clearDerived(files, layout, plan.catalog !== undefined);
 }
 
-/** Frames that are lost, and that the catalog does not know yet. */
-async function recordLost({ findings }: RepairPlan, layout: StoreLayout): Promise<void> {
-  const known = new Set(findings.salvage.lostFrames.map(({ pack, offset }) => `${pack} ${offset}`));
-  const found = findings.lostFrames.filter(({ pack, offset }) => !known.has(`${pack} ${offset}`));
-  if (found.length === 0) return;
-  const catalog = await Catalog.open(layout.catalogFile, findings.storeId, { mayBeNew: false });
+/** Frames that are lost, and that the catalog does not know yet; and those that can be read again. */
+async function recordLost(plan: RepairPlan, layout: StoreLayout): Promise<void> {
+  const { found, mended } = lostChanges(plan);
+  if (found.length === 0 && mended.length === 0) return;
+  const { storeId } = plan.findings;
+  const catalog = await Catalog.open(layout.catalogFile, storeId, { mayBeNew: false });
   try {
     await catalog.addLostFrames(found);
+    await catalog.packRecords.removeLostFrames(mended);
   } finally {
     catalog.close();
   }
+}
+
+function lostChanges({ findings }: RepairPlan): Record<'found' | 'mended', LostFrameRow[]> {
+  const keyOf = ({ pack, offset }: LostFrameRow) => `${pack} ${offset}`;
+  const known = new Set(findings.salvage.lostFrames.map(keyOf));
+  const lost = new Set(findings.lostFrames.map(keyOf));
+  const here = new Set(findings.packs.map(({ name }) => name));
+  const found = findings.lostFrames.filter((frame) => !known.has(keyOf(frame)));
+  const mended = findings.salvage.lostFrames.filter(
+    (frame) => here.has(frame.pack) && !lost.has(keyOf(frame)),
+  );
+  return { found, mended };
 }
 
 function replaceFormat(work: RepairWork, damaged: DamagedDirectory, storeId: Uint8Array): void {
@@ -221,8 +240,15 @@ function changesOf(plan: RepairPlan, formatIsLost: boolean): string[] {
     const counts = `${findings.packs.length} packs and ${roles.size} snapshots`;
     changes.push(`the catalog is built anew, of ${counts}; the old one goes to damaged/`);
   }
+  for (const { name, newName, pages } of plan.healed) {
+    changes.push(`${name} is written once more as ${newName}: ${pages} lost pages were found`);
+  }
   for (const { id, timeline, formerSequence, sequence } of plan.renumbered) {
     changes.push(`${id} becomes ${timeline}@${sequence}: another is ${timeline}@${formerSequence}`);
+  }
+  const { length: mended } = lostChanges(plan).mended;
+  if (catalog === undefined && mended > 0) {
+    changes.push(`${mended} frames that were on record as damaged can be read again`);
   }
   for (const { name } of unreadable) changes.push(`${name} goes to damaged/`);
   return changes;
