@@ -154,7 +154,8 @@ export class CollectionTable {
       }
       for (const segment of goneSegments) this.#packs.dropSegment(segment);
       for (const id of manifests) this.#snapshots.moveManifest(id, number as number);
-      for (const name of packs) this.#retire(name, generation);
+      // A pack that became itself again, byte for byte, stays.
+      for (const name of packs) if (name !== pack?.name) this.#retire(name, generation);
       return generation;
     });
   }

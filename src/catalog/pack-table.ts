@@ -34,6 +34,8 @@ export interface StoreRow {
   readonly statesChanged: number;
 }
 
+const NUMBER_OF_PACK = 'SELECT number FROM packs WHERE name = ?';
+
 /** Reads and writes rows of packs and segments. */
 export class PackTable {
   readonly #database: CatalogDatabase;
@@ -88,8 +90,10 @@ export class PackTable {
     });
   }
 
-  /** Adds a pack, and returns its number. */
+  /** Adds a pack, unless the same bytes are known already, and returns its number. */
   addPack(pack: { readonly name: string; readonly sizeBytes: number }): number {
+    const known = this.#database.get<{ number: number }>(NUMBER_OF_PACK, pack.name);
+    if (known !== undefined) return known.number;
     const number = this.nextNumber('packs');
     const columns = [number, pack.name, pack.sizeBytes, this.store().generation];
     const checksum = rowChecksum('packs', columns);
@@ -133,15 +137,6 @@ export class PackTable {
     this.#database.run('DELETE FROM packs WHERE name = ?', name);
     this.#database.run('DELETE FROM lost_frames WHERE pack = ?', name);
     this.#database.run('DELETE FROM verified WHERE pack = ?', name);
-  }
-
-  /** The number of a pack. @throws StoreError CORRUPT when there is none of that name. */
-  packNumber(name: string): number {
-    const sql = 'SELECT number FROM packs WHERE name = ?';
-    const row = this.#database.get<{ number: number }>(sql, name);
-    if (row !== undefined) return row.number;
-    const { file } = this.#database;
-    throw new StoreError('CORRUPT', `the catalog lacks the pack ${name}`, { file });
   }
 
   /** A number that no row has, nor ever had. */
