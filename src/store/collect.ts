@@ -269,8 +269,17 @@ class Collection {
         if (!isDamage(error)) throw error;
         this.#damage.add(error instanceof Error ? error.message : String(error));
         this.#isComplete = false;
+        // Its neighbours are not to wait for what may never be mended.
+        if (group.length > 1) await this.#compactOneByOne(group);
       }
       this.#options.onProgress?.({ phase: 'packs', done: this.#compactedPacks, total });
+    }
+  }
+
+  async #compactOneByOne(group: readonly PackSurvey[]): Promise<void> {
+    for (const pack of group) {
+      // By itself, one without waste would only become itself again.
+      if (pack.deadBytes > 0) await this.#compact({ drop: [], compact: [[pack]] });
     }
   }
 
