@@ -190,11 +190,12 @@ export class CollectionTable {
   /**
    * Takes the rows of condemned snapshots away that no recipe differs from any more.
    *
+   * @param held ids of others that stay.
    * @returns their ids.
    */
-  async bury(signal?: AbortSignal): Promise<string[]> {
+  async bury(signal?: AbortSignal, held: readonly string[] = []): Promise<string[]> {
     return await this.#database.write(signal, () => {
-      const ids = this.#snapshots.takeUnneeded();
+      const ids = this.#snapshots.takeUnneeded(held);
       const sql = 'INSERT OR IGNORE INTO tombstones VALUES (?)';
       for (const id of ids) this.#database.run(sql, id);
       return ids;

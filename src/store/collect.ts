@@ -132,7 +132,7 @@ class Collection {
     const { survey, condemned, known, live } = await this.#condemn();
     const isAlone = await this.#awaitOlderWork();
     if (isAlone) {
-      await this.#context.catalog.collections.bury(this.#options.signal);
+      await this.#context.catalog.collections.bury(this.#options.signal, [...known]);
       // What older work has committed meanwhile may refer to what is condemned.
       const inventory = takeInventory(this.#context);
       const rows = this.#rows();
@@ -168,9 +168,8 @@ class Collection {
     rows: readonly SnapshotRow[],
   ): Promise<{ kept: readonly SnapshotRow[]; live: LiveSlots }> {
     const unknown = await findUnknownNeeds(this.#context, rows, this.#pacer);
-    const kept = rows.filter(({ id, removed, condemned }) => {
-      return !removed || (!condemned && unknown.bases.has(id));
-    });
+    // Condemned ones too: an older catalog may be of the moment before a commit.
+    const kept = rows.filter(({ id, removed }) => !removed || unknown.bases.has(id));
     const held = new Set<string>();
     const live = await this.#mark(kept, { whole: unknown.segments, held });
     const others = rows.filter((row) => held.has(row.id) && !row.condemned && !kept.includes(row));
