@@ -65,7 +65,8 @@ export class FrameCache<Entry extends CacheEntry> {
       last.place = entry.place;
     }
     entry.place = -1;
-    this.#byKey.delete(entry.key);
+    // Another one may have taken its place.
+    if (this.#byKey.get(entry.key) === entry) this.#byKey.delete(entry.key);
     this.#usedBytes -= entry.bytes;
     this.#onLeave(entry);
   }

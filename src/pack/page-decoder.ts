@@ -194,10 +194,10 @@ export class PageDecoder {
     const recent = this.#recent[depth];
     const isRecent = recent?.key === key && recent.place >= 0;
     let frame = isRecent ? recent : this.#frames.get(key);
-    if (frame === undefined) frame = this.#load(key, segment, slot);
+    // A frame of which a repair has healed a part is in two pieces, with one number.
+    if (!frame?.table.holds(frame.index, slot)) frame = this.#load(key, segment, slot);
     if (!isRecent) this.#needed.add(key);
     this.#recent[depth] = frame;
-    if (!frame.table.holds(frame.index, slot)) throw missing(frame.pack, slot);
     return frame;
   }
 

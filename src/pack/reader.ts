@@ -175,6 +175,12 @@ export class PackReader {
     }
   }
 
+  /** The bytes of a frame's block, whatever they are: damage stays what it is where it is copied. */
+  damagedBlock(table: FrameTable, index: number): Uint8Array {
+    const { offset, blockBytes } = table.entryAt(index);
+    return this.#bytes(offset, blockBytes);
+  }
+
   /** Decodes the frame at `index` into `target` (256 KiB) and returns its pages. */
   readFrame(table: FrameTable, index: number, target: Uint8Array): number {
     const { offset, blockBytes } = table.entryAt(index);

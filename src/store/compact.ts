@@ -11,6 +11,7 @@ import { PAGE_BYTES } from '../bytes/page.ts';
 import type { Replacement } from '../catalog/collection-table.ts';
 import { BlockEncoder } from '../pack/block.ts';
 import { BLOCK, BLOCK_HEADER_BYTES, FRAME_BYTES, FRAME_PAGES } from '../pack/format.ts';
+import { frameLayers, framesOf } from '../pack/frame-layers.ts';
 import { countBits, type FrameTable, type ShortPage } from '../pack/frame-table.ts';
 import { encodeKeptDeltas } from '../pack/kept-deltas.ts';
 import type { PackReader } from '../pack/reader.ts';
@@ -77,14 +78,15 @@ export class Compaction {
     const { identity, number, livePages: pages, dead } = segment;
     const before = this.#writer.frameBytes;
     const local = this.#writer.reference(identity);
-    this.#writer.beginSegment(identity);
-    for (const table of reader.frameTables(segment.local)) {
-      for (let index = 0; index < table.length; index++) {
+    const frames = framesOf(reader.frameTables(segment.local));
+    for (const layer of frameLayers(frames, ({ table, index }) => table.entryAt(index).frame)) {
+      this.#writer.beginSegment(identity);
+      for (const { table, index } of layer) {
         this.#addFrame(reader, table, index, dead);
         await this.#pacer.pause();
       }
+      this.#writer.endSegment();
     }
-    this.#writer.endSegment();
     const frameBytes = this.#writer.frameBytes - before;
     this.#segments.push({ number, identity, local, pages, frameBytes });
   }

@@ -3,8 +3,7 @@
  * which manifest is a snapshot's, what its state is, and so what a catalog is to hold.
  *
  * A snapshot's state is what the old catalog says, unless a states block of a pack is newer, or its
- * row is lost. Of two manifests for one place of a timeline only one was ever acknowledged, and
- * nothing was captured for that place after it.
+ * row is lost.
  */
 import { toHex } from '../bytes/hex.ts';
 import { idToText } from '../bytes/id.ts';
@@ -92,6 +91,11 @@ export class StateBook {
     }
   }
 
+  /** Whether a collection has taken a snapshot since the old catalog was written. */
+  isCollected(id: string): boolean {
+    return !this.#isCatalogNewer && this.#told.get(id)?.removed === true;
+  }
+
   /** What is known of a snapshot. */
   of(id: string): KnownState {
     const row = this.#rows.get(id);
@@ -110,33 +114,9 @@ export class StateBook {
   }
 }
 
-/** Finds the manifests that others have taken the place of: captures that were cut off. */
-export function supersededOf(
-  picks: ReadonlyMap<string, Candidate>,
-  { salvage }: Findings,
-): Set<string> {
-  const known = new Set(salvage.snapshots.map(({ id }) => id));
-  const named = new Set<string>();
-  for (const { manifest } of picks.values()) {
-    const { parentId, baseId } = manifest.facts;
-    for (const id of [parentId, baseId]) if (id !== undefined) named.add(id);
-  }
-  const weigh = (id: string) => (known.has(id) ? 2 : 0) + (named.has(id) ? 1 : 0);
-  const places = new Map<string, string>();
-  const superseded = new Set<string>();
-  for (const id of [...picks.keys()].sort()) {
-    const { timelineName, sequence } = (picks.get(id) as Candidate).manifest.facts;
-    const place = JSON.stringify([timelineName, sequence]);
-    const other = places.get(place);
-    // Ids ascend with time: of two that nobody knows, the later one may have been acknowledged.
-    if (other !== undefined && weigh(other) > weigh(id)) {
-      superseded.add(id);
-      continue;
-    }
-    if (other !== undefined) superseded.add(other);
-    places.set(place, id);
-  }
-  return superseded;
+/** The place in a timeline that a manifest says is its snapshot's: no two may have the same. */
+export function placeOf({ manifest }: Candidate): string {
+  return JSON.stringify([manifest.facts.timelineName, manifest.facts.sequence]);
 }
 
 /** What a snapshot is in a catalog: one of REMOVED; snapshots that are not named are not in it. */
@@ -185,9 +165,15 @@ export function contentOf(
   };
 }
 
-/** Each segment in the pack that has most of it. */
-function segmentsOf(packs: readonly ScannedPack[]): Map<string, SegmentToWrite> {
-  const best = new Map<string, { readonly pack: ScannedPack; readonly segment: ScannedSegment }>();
+/** A segment, and the pack that it is in. */
+export interface SegmentCopy {
+  readonly pack: ScannedPack;
+  readonly segment: ScannedSegment;
+}
+
+/** Of each segment, by its identity in hex, the copy of which most can be read. */
+export function bestCopies(packs: readonly ScannedPack[]): Map<string, SegmentCopy> {
+  const best = new Map<string, SegmentCopy>();
   const readable = ({ pages, lostPages }: ScannedSegment) => pages - lostPages;
   for (const pack of packs) {
     for (const segment of pack.segments) {
@@ -198,8 +184,12 @@ function segmentsOf(packs: readonly ScannedPack[]): Map<string, SegmentToWrite> 
       }
     }
   }
+  return best;
+}
+
+function segmentsOf(packs: readonly ScannedPack[]): Map<string, SegmentToWrite> {
   return new Map(
-    [...best].map(([key, { pack, segment }]) => {
+    [...bestCopies(packs)].map(([key, { pack, segment }]) => {
       const { identity, local, pages, frameBytes } = segment;
       return [key, { identity, packName: pack.name, local, pages, frameBytes }];
     }),
@@ -220,7 +210,7 @@ function storedBytesOf(
 }
 
 /** All timelines that anything is known of, with the greatest sequences that were ever seen. */
-function timelinesOf({ packs, salvage }: Findings): CatalogContent['timelines'] {
+export function timelinesOf({ packs, salvage }: Findings): CatalogContent['timelines'] {
   const last = new Map<string, number>();
   const see = (name: string, sequence: number) => {
     last.set(name, Math.max(last.get(name) ?? 0, sequence));

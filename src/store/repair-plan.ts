@@ -18,12 +18,15 @@ import { readOldCatalog, type OldCatalog } from './repair-catalog.ts';
 import {
   candidatesOf,
   contentOf,
+  placeOf,
   StateBook,
-  supersededOf,
   type Candidate,
   type Findings,
 } from './repair-choose.ts';
 import { openDraft } from './repair-draft.ts';
+import { healPacks, type HealedPack } from './repair-heal.ts';
+import { findRedundant } from './repair-redundant.ts';
+import { renumber, type Renumbering } from './repair-renumber.ts';
 import { evaluate, isComplete, lostBytesOf, type SnapshotFinding } from './repair-evaluate.ts';
 import {
   listPackFiles,
@@ -34,12 +37,16 @@ import {
   type UnreadablePack,
 } from './repair-scan.ts';
 
+import type { StagedPacks } from './repair-staged.ts';
+
 /** What a plan is made with. */
 export interface RepairWork {
   readonly files: Files;
   readonly layout: StoreLayout;
   readonly zstd: Zstd;
   readonly packs: PackSet;
+  /** Packs that are not in their places yet. */
+  readonly staged: StagedPacks;
   readonly pacer: Pacer;
   /** Names a new private file. */
   readonly newPath: (suffix: string) => string;
@@ -52,6 +59,8 @@ export interface RepairPlan {
   readonly old: OldCatalog;
   readonly findings: Findings;
   readonly unreadable: readonly UnreadablePack[];
+  /** Packs that were written once more, with lost pages that were found elsewhere. */
+  readonly healed: readonly HealedPack[];
   /** Packs that the old catalog knows and that are not there. */
   readonly missing: readonly string[];
   /** Why the catalog is written anew; empty when it stays. */
@@ -59,11 +68,14 @@ export interface RepairPlan {
   /** Path of the new catalog; undefined when the old one stays. */
   readonly catalog: string | undefined;
   readonly picks: ReadonlyMap<string, Candidate>;
-  /** Of every snapshot that has a manifest and is not superseded. */
+  /** Of every snapshot that has a manifest. */
   readonly snapshots: ReadonlyMap<string, SnapshotFinding>;
   /** What each snapshot of the new catalog is there; see REMOVED. */
   readonly roles: ReadonlyMap<string, number>;
-  readonly superseded: ReadonlySet<string>;
+  /** Ids of snapshots that were removed since the old catalog was written. */
+  readonly collected: ReadonlySet<string>;
+  /** Snapshots whose places in their timelines others have. */
+  readonly renumbered: readonly Renumbering[];
 }
 
 /** Whose store it is, as format.json says; undefined when that is lost. */
@@ -72,16 +84,23 @@ export type StoreIdentity = Uint8Array | undefined;
 /** Makes the plan. @throws StoreError UNSUPPORTED_VERSION, STORAGE. */
 export async function planRepair(work: RepairWork, storeId: StoreIdentity): Promise<RepairPlan> {
   const old = await readOldCatalog(work.files, work.layout, storeId, work.newPath);
-  const { scanned, unreadable } = await scanAll(work, old);
-  const missing = missingPacks(old, scanned, unreadable);
+  const { scanned, unreadable: unopened } = await scanAll(work, old);
+  const { packs: known, healed } = await healPacks(work, scanned);
+  const { needed: packs, redundant } = await findRedundant(work, known);
+  const unneeded = redundant.map(({ name }) => {
+    const path = work.layout.packFile(name);
+    return { path, name, problem: 'damaged, and all that is left of it is in other packs' };
+  });
+  const unreadable = [...unopened, ...unneeded];
+  const missing = missingPacks(old, packs, unreadable);
   const findings: Findings = {
     storeId: storeId ?? old.salvage.storeId ?? newIdentity(),
     salvage: old.salvage,
     isCurrent: old.whole !== undefined && missing.length === 0,
-    packs: scanned,
+    packs,
     lostFrames: lostFramesOf(work),
   };
-  return await decide(work, { old, findings, unreadable, missing });
+  return await decide(work, { old, findings, unreadable, missing, healed });
 }
 
 async function scanAll(
@@ -97,13 +116,17 @@ async function scanAll(
   for (const { pack, offset } of await stillLost(work, salvage.lostFrames, pacer)) {
     work.packs.lostFrames.restore({ file: layout.packFile(pack), offset });
   }
+  const known = new Set(salvage.packs.map(({ name }) => name));
+  // One that is not known may have been written by a repair that was cut off, with what is lost.
+  const hasLost = salvage.lostFrames.length > 0;
   for (const [i, path] of paths.entries()) {
     const name = packNameOf(layout, path);
     if (name === undefined) {
       unreadable.push({ path, name: path, problem: 'no name of a pack' });
     } else if (!retired.has(name)) {
       try {
-        scanned.push(await scanPack(work, name, work.everyFrame, pacer));
+        const everyFrame = work.everyFrame || (hasLost && !known.has(name));
+        scanned.push(await scanPack(work, name, everyFrame, pacer));
       } catch (error) {
         if (!isDamage(error)) throw error;
         unreadable.push({ path, name, problem: (error as Error).message });
@@ -123,7 +146,8 @@ function lostFramesOf(work: RepairWork): LostFrameRow[] {
   });
 }
 
-interface LostFrameRow {
+/** A frame that is lost: the name of its pack, and where its block starts. */
+export interface LostFrameRow {
   readonly pack: string;
   readonly offset: number;
 }
@@ -137,26 +161,28 @@ function missingPacks(
   return salvage.packs.map(({ name }) => name).filter((name) => !there.has(name));
 }
 
-type Found = Pick<RepairPlan, 'old' | 'findings' | 'unreadable' | 'missing'>;
+type Found = Pick<RepairPlan, 'old' | 'findings' | 'unreadable' | 'missing' | 'healed'>;
 
 async function decide(work: RepairWork, found: Found): Promise<RepairPlan> {
   const { findings, old } = found;
   const states = new StateBook(findings);
   const candidates = candidatesOf(findings.packs);
-  const newest = new Map([...candidates].map(([id, list]) => [id, list[0] as Candidate]));
-  const superseded = supersededOf(newest, findings);
-  for (const id of superseded) candidates.delete(id);
-  const { picks, snapshots } = await pickManifests(work, findings, states, candidates);
+  const numbered = await renumber(work, findings, states, candidates);
+  const numberedPacks = numbered.map(({ pack }) => pack);
+  const all = { ...findings, packs: [...findings.packs, ...numberedPacks] };
+  const { picks, snapshots } = await pickManifests(work, all, states, candidates);
   const roles = rolesOf(picks, snapshots, states);
   const reasons = reasonsOf(found, picks);
-  const late = { ...findings, lostFrames: lostFramesOf(work) };
-  const plan = { ...found, findings: late, reasons, picks, snapshots, roles, superseded };
+  const renumbered = numbered.filter(({ id }) => roles.has(id));
+  const packs = [...findings.packs, ...renumbered.map(({ pack }) => pack)];
+  const late = { ...findings, packs, lostFrames: lostFramesOf(work) };
+  const ids = [...picks.keys(), ...old.salvage.snapshots.map(({ id }) => id)];
+  const collected = new Set(ids.filter((id) => states.isCollected(id)));
+  const made = { reasons, picks, snapshots, roles, renumbered, collected };
+  const plan = { ...found, ...made, findings: late };
   if (reasons.length === 0) return { ...plan, catalog: undefined };
-  const all = new Map([...newest, ...picks]);
-  const content = contentOf(late, states, all, roles);
-  const tombstones = [
-    ...new Set([...content.tombstones, ...superseded, ...goneOf(old, all, roles)]),
-  ];
+  const content = contentOf(late, states, picks, roles);
+  const tombstones = [...new Set([...content.tombstones, ...goneOf(old, picks, roles)])];
   const catalog = newCatalogFile(work);
   await writeCatalog(catalog, { ...content, tombstones }, () => work.pacer.pause());
   return { ...plan, catalog };
@@ -192,9 +218,15 @@ async function pickManifests(
   let snapshots = await tryOut(work, findings, states, picks);
   for (let round = 1; round < rounds; round++) {
     const others = new Map(picks);
+    const holders = new Map([...picks].map(([id, pick]) => [placeOf(pick), id]));
     for (const [id, finding] of snapshots) {
       const other = candidates.get(id)?.[round];
-      if (!isComplete(finding) && other !== undefined) others.set(id, other);
+      if (isComplete(finding) || other === undefined) continue;
+      const holder = holders.get(placeOf(other));
+      // One that was renumbered: its former place is another one's.
+      if (holder !== undefined && holder !== id) continue;
+      holders.set(placeOf(other), id);
+      others.set(id, other);
     }
     if ([...others].every(([id, candidate]) => picks.get(id) === candidate)) continue;
     const tried = await tryOut(work, findings, states, others);
@@ -265,8 +297,9 @@ function reasonsOf(found: Found, picks: ReadonlyMap<string, Candidate>): string[
   const known = new Map(salvage.packs.map((pack) => [pack.name, pack]));
   const reasons = missing.map((name) => `pack ${name} is missing`);
   for (const { name } of found.unreadable) {
-    if (known.has(name)) reasons.push(`pack ${name} cannot be read`);
+    if (known.has(name)) reasons.push(`pack ${name} is taken away`);
   }
+  for (const { name } of found.healed) reasons.push(`pack ${name} is written once more`);
   const held = new Map<string, Set<string>>();
   for (const { name, sizeBytes, segments } of findings.packs) {
     const row = known.get(name);

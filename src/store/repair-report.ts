@@ -2,7 +2,9 @@
 import { basename } from 'node:path';
 import { REMOVED } from '../catalog/snapshot-table.ts';
 import { isComplete, type UnrepairedSpace } from './repair-evaluate.ts';
+import type { HealedPack } from './repair-heal.ts';
 import type { RepairPlan } from './repair-plan.ts';
+import type { RenumberedSnapshot } from './repair-renumber.ts';
 
 /** A pack that is damaged or gone. */
 export interface SetAsidePack {
@@ -43,15 +45,19 @@ export interface RepairReport {
     /** Names of packs that the old catalog did not know. */
     readonly adopted: readonly string[];
     readonly damaged: readonly SetAsidePack[];
+    /** Those that were written once more, with lost pages that were found elsewhere. */
+    readonly healed: readonly HealedPack[];
   };
+  /** How many lost pages were found elsewhere. */
+  readonly healedPages: number;
   readonly snapshots: {
     /** How many can be restored as they were captured, those marked as removed too. */
     readonly whole: number;
     /** Ids of those that the old catalog did not have. */
     readonly restored: readonly string[];
     readonly lost: readonly UnrepairedSnapshot[];
-    /** Ids of captures that were cut off, and whose places in their timelines others took. */
-    readonly superseded: readonly string[];
+    /** Those that have another sequence number now, because two had the same. */
+    readonly renumbered: readonly RenumberedSnapshot[];
   };
   /** What is done, in order. */
   readonly changes: readonly string[];
@@ -63,8 +69,12 @@ export function reportOf(
   dryRun: boolean,
   changes: readonly string[],
 ): RepairReport {
-  const { old, findings, reasons, snapshots, roles, superseded } = plan;
+  const { old, findings, reasons, snapshots, roles, renumbered } = plan;
   const known = new Set(old.salvage.packs.map(({ name }) => name));
+  const written = new Set([
+    ...plan.healed.map(({ newName }) => newName),
+    ...renumbered.map(({ pack }) => pack.name),
+  ]);
   const rows = new Set(old.salvage.snapshots.map(({ id }) => id));
   const kept = [...roles].filter(([, role]) => role !== REMOVED.condemned).map(([id]) => id);
   const isWhole = (id: string) => {
@@ -77,14 +87,20 @@ export function reportOf(
     reasons,
     packs: {
       read: findings.packs.length,
-      adopted: findings.packs.map(({ name }) => name).filter((name) => !known.has(name)),
+      adopted: findings.packs
+        .map(({ name }) => name)
+        .filter((name) => !known.has(name) && !written.has(name)),
       damaged: damagedPacks(plan),
+      healed: plan.healed,
     },
+    healedPages: plan.healed.reduce((sum, { pages }) => sum + pages, 0),
     snapshots: {
       whole: kept.filter(isWhole).length,
       restored: kept.filter((id) => !rows.has(id)).sort(),
       lost: lostSnapshots(plan),
-      superseded: [...superseded].sort(),
+      renumbered: renumbered.map(({ id, timeline, formerSequence, sequence }) => {
+        return { id, timeline, formerSequence, sequence };
+      }),
     },
     changes,
   };
@@ -123,7 +139,7 @@ function damagedPacks({ old, findings, unreadable, missing }: RepairPlan): SetAs
 }
 
 function lostSnapshots(plan: RepairPlan): UnrepairedSnapshot[] {
-  const { old, picks, snapshots, superseded } = plan;
+  const { old, picks, snapshots } = plan;
   const rows = new Map(old.salvage.snapshots.map((row) => [row.id, row]));
   const found: UnrepairedSnapshot[] = [];
   for (const [id, finding] of snapshots) {
@@ -132,6 +148,7 @@ function lostSnapshots(plan: RepairPlan): UnrepairedSnapshot[] {
     const isKept = plan.catalog === undefined || plan.roles.get(id) === REMOVED.no;
     const { removed } = rows.get(id) ?? { removed: undefined };
     // Of those that were removed nobody misses more than what a collection would have taken.
+    if (!isKept && plan.collected.has(id)) continue;
     if (removed === REMOVED.condemned || (removed === undefined && isGone(plan, id))) continue;
     const gone = isKept ? undefined : 'it was removed, and not all of it is left';
     const problem = finding.problem ?? gone;
@@ -140,7 +157,7 @@ function lostSnapshots(plan: RepairPlan): UnrepairedSnapshot[] {
     found.push({ id, timeline, sequence, lost, problem, spaces: finding.spaces });
   }
   for (const { id, timelineName: timeline, sequence, removed } of rows.values()) {
-    if (snapshots.has(id) || superseded.has(id) || removed === REMOVED.condemned) continue;
+    if (snapshots.has(id) || plan.collected.has(id) || removed === REMOVED.condemned) continue;
     const problem = 'no manifest of it is left';
     found.push({ id, timeline, sequence, lost: 'whole', problem, spaces: [] });
   }

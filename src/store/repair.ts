@@ -3,9 +3,10 @@
  * First everything is read and planned (repair-plan.ts), then it is done, in an order in which a
  * crash at any point leaves the old store, the new one, or one that can be repaired again:
  *
- * 1. the new catalog, written and tried out in staging, takes the place of the old one
- * 2. packs that nothing can be read of go to damaged/
- * 3. damaged runs of the index, and caches, are removed: they are built again
+ * 1. packs that the new catalog needs, written in staging, go to their places in packs/
+ * 2. the new catalog, written and tried out in staging, takes the place of the old one
+ * 3. packs that nothing can be read of go to damaged/
+ * 4. damaged runs of the index, and caches, are removed: they are built again
  *
  * It is alone: it holds leases/repair.lock, which everybody looks at who opens the store, and it
  * fails while any other lease is held.
@@ -27,8 +28,15 @@ import { StoreLayout } from './layout.ts';
 import { findDirectory } from './open-store.ts';
 import { DamagedDirectory, replaceCatalog } from './repair-catalog.ts';
 import { lockStore } from './repair-lock.ts';
-import { planRepair, type RepairPlan, type RepairWork, type StoreIdentity } from './repair-plan.ts';
+import {
+  planRepair,
+  type LostFrameRow,
+  type RepairPlan,
+  type RepairWork,
+  type StoreIdentity,
+} from './repair-plan.ts';
 import { reportOf, type RepairReport } from './repair-report.ts';
+import { StagedPacks } from './repair-staged.ts';
 import { clearDeadStaging, StagingArea } from './staging.ts';
 
 /** What a repair takes. */
@@ -101,12 +109,13 @@ async function withWork<T>(
   action: (work: RepairWork) => Promise<T>,
 ): Promise<T> {
   const zstd = await loadZstd();
-  const packs = new PackSet(files, zstd, (name) => layout.packFile(name));
+  const staged = new StagedPacks(files, layout);
+  const packs = new PackSet(staged.door, zstd, (name) => layout.packFile(name));
   const pacer = new Pacer(options.signal);
   const everyFrame = options.level === 'packs';
   const { onProgress } = options;
   try {
-    const work = { files, layout, zstd, packs, pacer, newPath, everyFrame, onProgress };
+    const work = { files, layout, zstd, packs, staged, pacer, newPath, everyFrame, onProgress };
     return await action(work);
   } finally {
     packs.close();
@@ -161,6 +170,7 @@ async function execute(work: RepairWork, plan: RepairPlan, formatIsLost: boolean
   const { files, layout } = work;
   const damaged = new DamagedDirectory(files, layout, newName());
   if (formatIsLost) replaceFormat(work, damaged, plan.findings.storeId);
+  for (const { name } of plan.findings.packs) work.staged.publish(name);
   if (plan.catalog === undefined) await recordLost(plan, layout);
   else replaceCatalog(files, layout, plan.catalog, damaged);
   for (const { path } of plan.unreadable) {
@@ -172,17 +182,30 @@ async function execute(work: RepairWork, plan: RepairPlan, formatIsLost: boolean
   clearDerived(files, layout, plan.catalog !== undefined);
 }
 
-/** Frames that are lost, and that the catalog does not know yet. */
-async function recordLost({ findings }: RepairPlan, layout: StoreLayout): Promise<void> {
-  const known = new Set(findings.salvage.lostFrames.map(({ pack, offset }) => `${pack} ${offset}`));
-  const found = findings.lostFrames.filter(({ pack, offset }) => !known.has(`${pack} ${offset}`));
-  if (found.length === 0) return;
-  const catalog = await Catalog.open(layout.catalogFile, findings.storeId, { mayBeNew: false });
+/** Frames that are lost, and that the catalog does not know yet; and those that can be read again. */
+async function recordLost(plan: RepairPlan, layout: StoreLayout): Promise<void> {
+  const { found, mended } = lostChanges(plan);
+  if (found.length === 0 && mended.length === 0) return;
+  const { storeId } = plan.findings;
+  const catalog = await Catalog.open(layout.catalogFile, storeId, { mayBeNew: false });
   try {
     await catalog.addLostFrames(found);
+    await catalog.packRecords.removeLostFrames(mended);
   } finally {
     catalog.close();
   }
+}
+
+function lostChanges({ findings }: RepairPlan): Record<'found' | 'mended', LostFrameRow[]> {
+  const keyOf = ({ pack, offset }: LostFrameRow) => `${pack} ${offset}`;
+  const known = new Set(findings.salvage.lostFrames.map(keyOf));
+  const lost = new Set(findings.lostFrames.map(keyOf));
+  const here = new Set(findings.packs.map(({ name }) => name));
+  const found = findings.lostFrames.filter((frame) => !known.has(keyOf(frame)));
+  const mended = findings.salvage.lostFrames.filter(
+    (frame) => here.has(frame.pack) && !lost.has(keyOf(frame)),
+  );
+  return { found, mended };
 }
 
 function replaceFormat(work: RepairWork, damaged: DamagedDirectory, storeId: Uint8Array): void {
@@ -216,6 +239,16 @@ function changesOf(plan: RepairPlan, formatIsLost: boolean): string[] {
   if (catalog !== undefined) {
     const counts = `${findings.packs.length} packs and ${roles.size} snapshots`;
     changes.push(`the catalog is built anew, of ${counts}; the old one goes to damaged/`);
+  }
+  for (const { name, newName, pages } of plan.healed) {
+    changes.push(`${name} is written once more as ${newName}: ${pages} lost pages were found`);
+  }
+  for (const { id, timeline, formerSequence, sequence } of plan.renumbered) {
+    changes.push(`${id} becomes ${timeline}@${sequence}: another is ${timeline}@${formerSequence}`);
+  }
+  const { length: mended } = lostChanges(plan).mended;
+  if (catalog === undefined && mended > 0) {
+    changes.push(`${mended} frames that were on record as damaged can be read again`);
   }
   for (const { name } of unreadable) changes.push(`${name} goes to damaged/`);
   return changes;

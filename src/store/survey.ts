@@ -117,6 +117,7 @@ function surveyPack(
 ): PackSurvey {
   const found = inIt.map((segment) => surveySegment(reader, segment, needs));
   const ids = surveyManifests(reader, needed);
+  const strangeBytes = bytesElsewhere(reader, inIt);
   return {
     number,
     name,
@@ -125,9 +126,22 @@ function surveyPack(
     manifests: needed,
     snapshotIds: ids.all,
     statesGeneration: reader.readStates()?.generation,
-    deadBytes: found.reduce((sum, { deadBytes }) => sum + deadBytes, ids.deadBytes),
+    deadBytes: found.reduce((sum, { deadBytes }) => sum + deadBytes, ids.deadBytes + strangeBytes),
     liveBytes: found.reduce((sum, { liveBytes }) => sum + liveBytes, ids.liveBytes),
   };
+}
+
+/** Bytes of frames of segments that the catalog has in other packs: after a repair, or a crash. */
+function bytesElsewhere(reader: PackReader, inIt: readonly SegmentRow[]): number {
+  const known = new Set(inIt.map(({ local }) => local));
+  let bytes = 0;
+  for (const local of reader.footer.references.keys()) {
+    if (known.has(local)) continue;
+    for (const table of reader.frameTables(local)) {
+      for (let index = 0; index < table.length; index++) bytes += table.entryAt(index).blockBytes;
+    }
+  }
+  return bytes;
 }
 
 /** A pack that cannot be read, and need not be. */

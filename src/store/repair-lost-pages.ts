@@ -1,0 +1,122 @@
+/**
+ * Lost pages of which the digest is known, and where else a page with that digest is: the digests of
+ * all full frames of all packs are read, and a page counts when its bytes have the digest as well.
+ */
+import { DIGEST_BYTES, sha256Into } from '#digest';
+import { PAGE_BYTES } from '../bytes/page.ts';
+import { isDamage } from '../errors.ts';
+import { FRAME_BYTES } from '../pack/format.ts';
+import { framesOf, type FramePlace } from '../pack/frame-layers.ts';
+import type { PackReader } from '../pack/reader.ts';
+import { bestCopies } from './repair-choose.ts';
+import type { RepairWork } from './repair-plan.ts';
+import type { ScannedPack } from './repair-scan.ts';
+
+/** A page that has the digest of one that is lost. */
+export interface PageSource {
+  /** Name of the pack. */
+  readonly pack: string;
+  readonly place: FramePlace;
+  /** Its place among the pages of the frame. */
+  readonly rank: number;
+  readonly bytes: number;
+}
+
+/** The pages that are wanted, by `digestKey`; undefined for those that have not been found. */
+export type WantedPages = Map<string, PageSource | undefined>;
+
+/** A digest as a key of a Map. */
+export function digestKey(digests: Uint8Array, rank: number): string {
+  const start = rank * DIGEST_BYTES;
+  const end = start + DIGEST_BYTES;
+  return Buffer.from(digests.buffer, digests.byteOffset, digests.length).toString(
+    'latin1',
+    start,
+    end,
+  );
+}
+
+/** Digests of all lost full pages of segments of which no better copy is there. */
+export async function findWanted(
+  work: RepairWork,
+  known: readonly ScannedPack[],
+  damaged: readonly ScannedPack[],
+): Promise<WantedPages> {
+  const wanted: WantedPages = new Map();
+  const best = bestCopies(known);
+  const chosen = new Set([...best.values()].map(({ segment }) => segment));
+  for (const { name, segments } of damaged) {
+    const reader = work.packs.reader(name);
+    // What is copied of digests gets a new checksum: the old one must be right.
+    if (!hasDigests(reader)) continue;
+    for (const segment of segments) {
+      if (!chosen.has(segment) || segment.lostPages === 0) continue;
+      for (const { table, index } of framesOf(reader.frameTables(segment.local))) {
+        if (table.isDelta(index) || !reader.isLost(table, index)) continue;
+        const digests = reader.frameDigests(table, index);
+        const pages = table.pagesAt(index);
+        for (let rank = 0; rank < pages; rank++) wanted.set(digestKey(digests, rank), undefined);
+        await work.pacer.pause();
+      }
+    }
+  }
+  return wanted;
+}
+
+/** Whether the digests of a pack are right, all of them. */
+export function hasDigests(reader: PackReader): boolean {
+  return ignoringDamage(() => reader.checkDigests());
+}
+
+/** Finds wanted pages in a pack, and reads them: only what is found right counts. */
+export async function searchPack(
+  work: RepairWork,
+  { name, segments }: ScannedPack,
+  wanted: WantedPages,
+): Promise<void> {
+  const reader = work.packs.reader(name);
+  const buffer = Buffer.alloc(FRAME_BYTES);
+  for (const { local, pages } of segments) {
+    if (pages === 0) continue;
+    for (const place of framesOf(reader.frameTables(local))) {
+      await work.pacer.pause();
+      const { table, index } = place;
+      // Those of deltas come last.
+      if (table.isDelta(index)) break;
+      if (reader.isLost(table, index)) continue;
+      ignoringDamage(() => searchFrame(reader, { name, place, wanted }, buffer));
+    }
+  }
+}
+
+function searchFrame(
+  reader: PackReader,
+  { name, place, wanted }: { name: string; place: FramePlace; wanted: WantedPages },
+  buffer: Buffer,
+): void {
+  const { table, index } = place;
+  const digests = reader.frameDigests(table, index);
+  const digest = Buffer.alloc(DIGEST_BYTES);
+  let isRead = false;
+  for (const [rank, slot] of table.slotsAt(index).entries()) {
+    const key = digestKey(digests, rank);
+    if (!wanted.has(key) || wanted.get(key) !== undefined) continue;
+    if (!isRead) reader.readFrame(table, index, buffer);
+    isRead = true;
+    const bytes = table.pageBytes(slot);
+    sha256Into(buffer.subarray(rank * PAGE_BYTES, rank * PAGE_BYTES + bytes), digest, 0);
+    if (digestKey(digest, 0) === key) wanted.set(key, { pack: name, place, rank, bytes });
+    else reader.reportLost(table, index);
+  }
+}
+
+/** Whether it could be done. */
+function ignoringDamage(action: () => void): boolean {
+  try {
+    action();
+    return true;
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    return false;
+  }
+}
