@@ -284,6 +284,7 @@ export class Catalog {
     this.packs(0, damage);
     this.segments(0, damage);
     this.snapshots.all(damage);
+    this.collections.condemned(damage);
     return damage;
   }
 

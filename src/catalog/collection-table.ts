@@ -6,7 +6,7 @@ import { StoreError } from '../errors.ts';
 import type { CatalogDatabase } from './database.ts';
 import { isPackName } from './pack-records.ts';
 import type { PackTable, SegmentToAdd } from './pack-table.ts';
-import { checkRow, rowChecksum } from './rows.ts';
+import { checkRow, decodeIntact, rowChecksum } from './rows.ts';
 import type { SnapshotTable } from './snapshot-table.ts';
 
 /** A pack that is complete and in its place. */
@@ -77,13 +77,21 @@ export class CollectionTable {
     this.#snapshots = snapshots;
   }
 
-  /** The slots that are condemned, by segment. @throws StoreError CORRUPT. */
-  condemned(): CondemnedSlots[] {
+  /**
+   * The slots that are condemned, by segment.
+   *
+   * @param damage gets what is wrong with damaged rows; without it, the first one is thrown.
+   */
+  condemned(damage?: StoreError[]): CondemnedSlots[] {
     const rows = this.#database.all<CondemnedColumns>('SELECT * FROM condemned ORDER BY segment');
-    return rows.map(({ segment, slots, checksum }) => {
+    const found: StoreError[] = [];
+    const intact = decodeIntact(rows, found, ({ segment, slots, checksum }) => {
       checkRow(this.#database.file, 'condemned', segment, [segment, slots], checksum);
       return { segment, slots };
     });
+    if (damage === undefined && found[0] !== undefined) throw found[0];
+    damage?.push(...found);
+    return intact;
   }
 
   /** Packs that the catalog has let go of, and whose files may still be there. */
@@ -183,11 +191,12 @@ export class CollectionTable {
   /**
    * Takes the rows of condemned snapshots away that no recipe differs from any more.
    *
+   * @param held ids of others that stay.
    * @returns their ids.
    */
-  async bury(signal?: AbortSignal): Promise<string[]> {
+  async bury(signal?: AbortSignal, held: readonly string[] = []): Promise<string[]> {
     return await this.#database.write(signal, () => {
-      const ids = this.#snapshots.takeUnneeded();
+      const ids = this.#snapshots.takeUnneeded(held);
       const sql = 'INSERT OR IGNORE INTO tombstones VALUES (?)';
       for (const id of ids) this.#database.run(sql, id);
       return ids;

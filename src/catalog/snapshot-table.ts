@@ -312,16 +312,22 @@ export class SnapshotTable {
     this.#update(id, { pack });
   }
 
-  /** @internal Takes away what is condemned and no recipe differs from; returns the ids. */
-  takeUnneeded(): string[] {
+  /**
+   * @internal Takes away what is condemned and no recipe differs from; returns the ids.
+   *
+   * @param held ids of others that stay.
+   */
+  takeUnneeded(held: readonly string[]): string[] {
     const sql = `WITH RECURSIVE needed (id) AS (
-        SELECT id FROM snapshots WHERE removed < 2
+        SELECT id FROM snapshots
+        WHERE removed < 2 OR id IN (SELECT value FROM json_each(?))
         UNION
         SELECT snapshots.base_id FROM snapshots JOIN needed ON needed.id = snapshots.id
         WHERE snapshots.base_id IS NOT NULL
       )
       SELECT id FROM snapshots WHERE removed = 2 AND id NOT IN (SELECT id FROM needed)`;
-    const ids = this.#database.all<{ id: string }>(sql).map(({ id }) => id);
+    const found = this.#database.all<{ id: string }>(sql, JSON.stringify(held));
+    const ids = found.map(({ id }) => id);
     for (const id of ids) this.#database.run('DELETE FROM snapshots WHERE id = ?', id);
     return ids;
   }

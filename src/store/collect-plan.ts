@@ -35,19 +35,18 @@ export function planCollection(
   { wasteThreshold, maxBytes }: CollectThresholds,
 ): CollectPlan {
   const states = newestStates(surveys);
-  const drop = surveys.filter((survey) => survey !== states && isUnneeded(survey));
-  const kept = surveys.filter((survey) => !drop.includes(survey));
-  const wasteful = kept.filter((survey) => {
+  const isToGo = (survey: PackSurvey) => survey !== states && isUnneeded(survey);
+  const drop = surveys.filter(isToGo);
+  const kept = surveys.filter((survey) => !isToGo(survey));
+  const isWasteful = (survey: PackSurvey) => {
     const waste = survey.sizeBytes - survey.liveBytes;
     return survey.deadBytes > 0 && waste > survey.sizeBytes * wasteThreshold;
-  });
-  const small = kept.filter(({ liveBytes }) => liveBytes < SMALL_BYTES);
-  const merged = small.length >= MANY ? small : [];
-  const chosen = kept.filter((survey) => wasteful.includes(survey) || merged.includes(survey));
+  };
+  const isSmall = ({ liveBytes }: PackSurvey) => liveBytes < SMALL_BYTES;
+  const areMany = kept.filter(isSmall).length >= MANY;
+  const chosen = kept.filter((survey) => isWasteful(survey) || (areMany && isSmall(survey)));
   // One pack by itself, without waste, would only become itself again.
-  const groups = grouped(chosen).filter((group) => {
-    return group.length > 1 || group.some((survey) => wasteful.includes(survey));
-  });
+  const groups = grouped(chosen).filter((group) => group.length > 1 || group.some(isWasteful));
   return { drop, compact: withinBudget(groups, maxBytes) };
 }
 

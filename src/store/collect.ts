@@ -132,7 +132,7 @@ class Collection {
     const { survey, condemned, known, live } = await this.#condemn();
     const isAlone = await this.#awaitOlderWork();
     if (isAlone) {
-      await this.#context.catalog.collections.bury(this.#options.signal);
+      await this.#context.catalog.collections.bury(this.#options.signal, [...known]);
       // What older work has committed meanwhile may refer to what is condemned.
       const inventory = takeInventory(this.#context);
       const rows = this.#rows();
@@ -168,9 +168,8 @@ class Collection {
     rows: readonly SnapshotRow[],
   ): Promise<{ kept: readonly SnapshotRow[]; live: LiveSlots }> {
     const unknown = await findUnknownNeeds(this.#context, rows, this.#pacer);
-    const kept = rows.filter(({ id, removed, condemned }) => {
-      return !removed || (!condemned && unknown.bases.has(id));
-    });
+    // Condemned ones too: an older catalog may be of the moment before a commit.
+    const kept = rows.filter(({ id, removed }) => !removed || unknown.bases.has(id));
     const held = new Set<string>();
     const live = await this.#mark(kept, { whole: unknown.segments, held });
     const others = rows.filter((row) => held.has(row.id) && !row.condemned && !kept.includes(row));
@@ -269,8 +268,17 @@ class Collection {
         if (!isDamage(error)) throw error;
         this.#damage.add(error instanceof Error ? error.message : String(error));
         this.#isComplete = false;
+        // Its neighbours are not to wait for what may never be mended.
+        if (group.length > 1) await this.#compactOneByOne(group);
       }
       this.#options.onProgress?.({ phase: 'packs', done: this.#compactedPacks, total });
+    }
+  }
+
+  async #compactOneByOne(group: readonly PackSurvey[]): Promise<void> {
+    for (const pack of group) {
+      // By itself, one without waste would only become itself again.
+      if (pack.deadBytes > 0) await this.#compact({ drop: [], compact: [[pack]] });
     }
   }
 

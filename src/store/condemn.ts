@@ -131,14 +131,15 @@ async function writeManifests(
   return rewritten;
 }
 
-/** The sets of dead slots that are not what the catalog has. */
+/** The sets of dead slots that are not what the catalog has; all, where that is damaged. */
 function changedSlots(context: StoreContext, packs: readonly PackSurvey[]): CondemnedSlots[] {
+  const { now } = context.condemned;
   const changed: CondemnedSlots[] = [];
   for (const { segments } of packs) {
     for (const { number, dead } of segments) {
       const slots = encodeSlotSet(dead);
-      const known = encodeSlotSet(context.condemned.now.of(number) ?? new SlotSet());
-      if (!sameBytes(slots, known)) changed.push({ segment: number, slots });
+      const known = encodeSlotSet(now.of(number) ?? new SlotSet());
+      if (now.isDamaged || !sameBytes(slots, known)) changed.push({ segment: number, slots });
     }
   }
   return changed;

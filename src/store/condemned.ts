@@ -3,19 +3,25 @@
  * changed. Of captures, whose hits of the page index are believed only if they are not here.
  */
 import type { Catalog } from '../catalog/catalog.ts';
+import { decodeIntact } from '../catalog/rows.ts';
+import type { StoreError } from '../errors.ts';
 import { decodeSlotSet, type SlotSet } from '../pack/slot-set.ts';
 
 /** What was condemned at one moment: never changes. */
 export class CondemnedThen {
   readonly #sets: ReadonlyMap<number, SlotSet>;
+  /** Whether a part of it is lost: then any slot may be condemned. */
+  readonly isDamaged: boolean;
 
   /** @param sets by the catalog's numbers of their segments. */
-  constructor(sets: ReadonlyMap<number, SlotSet>) {
+  constructor(sets: ReadonlyMap<number, SlotSet>, isDamaged: boolean) {
     this.#sets = sets;
+    this.isDamaged = isDamaged;
   }
 
-  /** Whether a slot was condemned. */
+  /** Whether a slot was condemned, or may have been. */
   has(segment: number, slot: number): boolean {
+    if (this.isDamaged) return true;
     return this.#sets.size > 0 && this.#sets.get(segment)?.has(slot) === true;
   }
 
@@ -29,7 +35,7 @@ export class CondemnedThen {
 export class Condemned {
   readonly #catalog: Catalog;
   readonly #file: string;
-  #now: CondemnedThen = new CondemnedThen(new Map());
+  #now: CondemnedThen = new CondemnedThen(new Map(), false);
 
   /** @param file of the catalog, for errors. */
   constructor(catalog: Catalog, file: string) {
@@ -45,11 +51,13 @@ export class Condemned {
     return this.#now;
   }
 
-  /** Reads it once more. @throws StoreError CORRUPT. */
+  /** Reads it once more. Damage keeps nobody from reading: captures find nothing then. */
   load(): void {
-    const rows = this.#catalog.collections.condemned();
-    this.#now = new CondemnedThen(
-      new Map(rows.map(({ segment, slots }) => [segment, decodeSlotSet(slots, this.#file)])),
-    );
+    const damage: StoreError[] = [];
+    const rows = this.#catalog.collections.condemned(damage);
+    const sets = decodeIntact(rows, damage, ({ segment, slots }): [number, SlotSet] => {
+      return [segment, decodeSlotSet(slots, this.#file)];
+    });
+    this.#now = new CondemnedThen(new Map(sets), damage.length > 0);
   }
 }

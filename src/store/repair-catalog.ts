@@ -105,7 +105,6 @@ async function checkCatalog(
       const damage = catalog.check();
       catalog.totals();
       catalog.timelineNames();
-      catalog.collections.condemned();
       return damage;
     } finally {
       catalog.close();

@@ -4,7 +4,7 @@
  */
 import type { PackRow, SegmentRow, SnapshotRow } from '../catalog/rows.ts';
 import { DIGEST_BYTES } from '#digest';
-import { sameBytes } from '../bytes/hex.ts';
+import { toHex } from '../bytes/hex.ts';
 import { idToText } from '../bytes/id.ts';
 import { isDamage, StoreError } from '../errors.ts';
 import { countBits } from '../pack/frame-table.ts';
@@ -199,12 +199,12 @@ function surveyManifests(
   needed: readonly SnapshotRow[],
 ): { all: string[]; deadBytes: number; liveBytes: number } {
   const all = new Set<string>();
+  const digests = new Set(needed.map(({ manifestDigest }) => toHex(manifestDigest)));
   let [deadBytes, liveBytes] = [0, 0];
   for (const entry of reader.footer.entries) {
     if (entry.type !== 'manifest') continue;
     all.add(idToText(entry.snapshotId));
-    const isNeeded = needed.some(({ manifestDigest }) => sameBytes(manifestDigest, entry.digest));
-    if (isNeeded) liveBytes += entry.blockBytes;
+    if (digests.has(toHex(entry.digest))) liveBytes += entry.blockBytes;
     else deadBytes += entry.blockBytes;
   }
   return { all: [...all], deadBytes, liveBytes };

@@ -3,7 +3,7 @@
  * catalog that was replaced by an older copy of itself: until a repair adopts them, or finds that
  * nothing is in them, whatever they refer to must stay. Generous where it is cheap: whole segments.
  */
-import { isDamage } from '../errors.ts';
+import { StoreError } from '../errors.ts';
 import { idToText } from '../bytes/id.ts';
 import { sameBytes } from '../bytes/hex.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
@@ -45,7 +45,8 @@ export async function findUnknownNeeds(
           await pacer.pause();
         }
       } catch (error) {
-        if (!isDamage(error)) throw error;
+        // What cannot be read now may be read later: nothing may go for that.
+        if (!(error instanceof StoreError) || error.code !== 'CORRUPT') throw error;
       }
     }
   } finally {

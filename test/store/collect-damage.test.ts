@@ -238,3 +238,19 @@ test('the stores of these tests have what is to be damaged', async () => {
   expect(blocksOf(pack(1)).delta.offset).toBeGreaterThan(0);
   expect(blocksOf(pack(0)).full.offset).toBeGreaterThan(0);
 });
+
+test('damage of one pack does not keep the space of those that are compacted with it', async () => {
+  const { directory, pack } = copy();
+  const { offset, blockBytes } = blocksOf(pack(0)).full;
+  damageBlock(pack(0), offset, blockBytes);
+  const lost = await lostOf(directory);
+  const store = await openStore(directory);
+  const dead = (await store.collect({ wasteThreshold: 0, dryRun: true })).deadBytes;
+  const report = await store.collect({ wasteThreshold: 0 });
+  expect(report.damage.join()).toContain(pack(0));
+  expect(report.compactedPacks).toBeGreaterThan(0);
+  const left = await store.collect({ wasteThreshold: 0, dryRun: true });
+  expect(left.deadBytes).toBeLessThan(dead);
+  await store.close();
+  expect(await lostOf(directory)).toEqual(lost);
+});

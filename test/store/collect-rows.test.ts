@@ -45,3 +45,25 @@ test.each([
   await expectMemory(mended.snapshot('t@3'), memories[2], newPath);
   expect((await mended.verify()).problems).toEqual([]);
 });
+
+test('a damaged row of what is condemned keeps nobody from reading, and is found', async () => {
+  const store = await openUnmanaged(newPath(), { create: true });
+  const { directory } = store;
+  const memory = laterMemory(firstMemory(300), 1);
+  const first = await captureMemory(store, newPath, firstMemory(300));
+  await captureMemory(store, newPath, memory);
+  await first.remove();
+  await store.collect({ wasteThreshold: 1, maxBytes: 0 });
+  await store.close();
+  change(directory, "UPDATE condemned SET checksum = x'00'");
+  const damaged = await openStore(directory);
+  await expectMemory(damaged.snapshot('t@2'), memory, newPath);
+  const { problems } = await damaged.verify();
+  expect(problems.map(({ message }) => message).join()).toContain('condemned');
+  const again = await captureMemory(damaged, newPath, firstMemory(300));
+  await expectMemory(again, firstMemory(300), newPath);
+  await damaged.collect({ wasteThreshold: 0 });
+  await expectMemory(again, firstMemory(300), newPath);
+  await expectMemory(damaged.snapshot('t@2'), memory, newPath);
+  expect((await damaged.verify()).problems).toEqual([]);
+});

@@ -1,14 +1,17 @@
 /** What a capture knows of a store that others collect while its handle learns of that. */
 import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import type { Files } from '../../src/files/files.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
-import type { CollectReport } from '../../src/index.ts';
+import { type CollectReport, SnapshotStore } from '../../src/index.ts';
 import { captureMemory, expectMemory } from '../support/collected-stores.ts';
 import { type Memory, randomPages, writeDump } from '../support/made-memory.ts';
 import { openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
+import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
 const newPath = temporaryPaths();
 
@@ -16,12 +19,16 @@ const program = fileURLToPath(new URL('../support/collect-child.ts', import.meta
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Collects in another process, while this one does nothing at all. */
-function collectElsewhere(directory: string, options: object): CollectReport {
+function collectElsewhere(directory: string, options: object, ...removed: string[]): CollectReport {
   const typescript = './test/support/typescript.mjs';
   const parameters = ['--import', typescript, '-C', '@criu-timeline/source', program];
-  const said = execFileSync(process.execPath, [...parameters, directory, JSON.stringify(options)], {
-    cwd: root,
-  });
+  const said = execFileSync(
+    process.execPath,
+    [...parameters, directory, JSON.stringify(options), ...removed],
+    {
+      cwd: root,
+    },
+  );
   return JSON.parse(said.toString()) as CollectReport;
 }
 
@@ -83,4 +90,34 @@ test('a description finds its packs, though a collection goes on in another proc
   expect(snapshot.describe().images.length).toBeGreaterThan(0);
   expect(report).toMatchObject({ dryRun: false });
   await expectMemory(snapshot, memoryOf(randomPages(5000, 50, 2)), newPath);
+});
+
+test('what an unknown pack differs from stays, though it is condemned already', async () => {
+  const store = await openUnmanaged(newPath(), { create: true, workers: 0 });
+  const { directory } = store;
+  const first = randomPages(16, 600, 1);
+  const base = await captureMemory(store, newPath, memoryOf(first));
+  const memory = memoryOf(new Map([...first, ...randomPages(5000, 3000, 3)]));
+  const images = writeDump(newPath(), memory);
+  const old = newPath();
+  const onProgress = (): void => {
+    if (existsSync(old)) return;
+    collectElsewhere(directory, { maxMilliseconds: 300 }, base.id);
+    cpSync(join(directory, 'catalog.sqlite'), old);
+    cpSync(join(directory, 'catalog.sqlite-wal'), `${old}-wal`);
+  };
+  const { id } = await store.timeline('t').capture({ images }, { onProgress });
+  await store.close();
+  for (const suffix of ['', '-wal', '-shm']) {
+    rmSync(join(directory, `catalog.sqlite${suffix}`), { force: true });
+    if (suffix !== '-shm') cpSync(`${old}${suffix}`, join(directory, `catalog.sqlite${suffix}`));
+  }
+  await (async () => {
+    await using again = await openUnmanaged(directory);
+    await again.collect({ wasteThreshold: 0 });
+    await again.collect({ wasteThreshold: 0 });
+  })();
+  await SnapshotStore.repair(directory);
+  const mended = await openStore(directory);
+  await expectMemory(mended.snapshot(id), memory, newPath);
 });
