@@ -38,9 +38,9 @@ export class StagedPacks {
     this.#paths.set(this.#layout.packFile(name), path);
   }
 
-  /** Whether a pack is not in its place yet. */
-  has(name: string): boolean {
-    return this.#paths.has(this.#layout.packFile(name));
+  /** Says that a pack is in its place. */
+  delete(name: string): void {
+    this.#paths.delete(this.#layout.packFile(name));
   }
 
   /** Puts a pack into its place, for good. @throws StoreError STORAGE. */
