@@ -1,8 +1,8 @@
 /**
  * Packs under wrong names. The name of a pack is the SHA-256 of its bytes, so a file tells which
  * pack it is, unless it is damaged: a name that does not fit counts as wrong when the catalog knows
- * the right one, or when nothing else is wrong with the file. Until they are renamed, packs are read
- * as if they were in their places (repair-staged.ts).
+ * the right one, or when nothing else is wrong with the file. Until they are renamed, packs are
+ * read as if they were in their places (repair-staged.ts).
  */
 import { dirname } from 'node:path';
 import { sameBytes } from '../bytes/hex.ts';
@@ -92,7 +92,9 @@ async function place(
     if (isSame) unreadable.push({ path, name: path, problem: `the same as pack ${name}` });
     else {
       const problem = 'damaged, and a whole one is there under another name';
-      if (holder !== undefined) unreadable.push({ path: holder, name, problem });
+      if (holder !== undefined) {
+        unreadable.push({ path: holder, name, problem, isInTheWay: true });
+      }
       places.set(name, path);
       misnamed.push(stranger);
     }
@@ -168,9 +170,9 @@ export function renamePacks(work: RepairWork, misnamed: readonly MisnamedPack[])
     movePack(files, layout, path, layout.packFile(name) + MOVING);
     if (exists(files, dirname(path))) syncDirectory(files, dirname(path));
   }
-  for (const { name } of misnamed) {
+  for (const { path, name } of misnamed) {
     const place = layout.packFile(name);
     movePack(files, layout, place + MOVING, place);
-    staged.delete(name);
+    staged.delete(name, path);
   }
 }

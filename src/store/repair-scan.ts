@@ -60,6 +60,8 @@ export interface UnreadablePack {
   readonly path: string;
   readonly name: string;
   readonly problem: string;
+  /** Whether it is where another pack belongs. */
+  readonly isInTheWay?: boolean;
 }
 
 /** Where packs are read. */

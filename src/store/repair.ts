@@ -173,12 +173,10 @@ async function execute(work: RepairWork, plan: RepairPlan, formatIsLost: boolean
   const { files, layout } = work;
   const damaged = new DamagedDirectory(files, layout, newName());
   if (formatIsLost) replaceFormat(work, damaged, plan.findings.storeId);
-  const isInTheWay = (path: string) =>
-    plan.misnamed.some(({ name }) => layout.packFile(name) === path);
   takeAway(
     work,
     damaged,
-    plan.unreadable.filter(({ path }) => isInTheWay(path)),
+    plan.unreadable.filter(({ isInTheWay = false }) => isInTheWay),
   );
   renamePacks(work, plan.misnamed);
   for (const { name } of plan.findings.packs) work.staged.publish(name);
@@ -187,7 +185,7 @@ async function execute(work: RepairWork, plan: RepairPlan, formatIsLost: boolean
   takeAway(
     work,
     damaged,
-    plan.unreadable.filter(({ path }) => !isInTheWay(path)),
+    plan.unreadable.filter(({ isInTheWay = false }) => !isInTheWay),
   );
   clearDerived(files, layout, plan.catalog !== undefined);
 }

@@ -83,7 +83,7 @@ describe.each(['quick', 'packs'] as const)('at level %s', (level) => {
     await expectMended(rich, packs);
   });
 
-  test('a pack beside itself is taken away; beside its damaged self, it replaces that', async () => {
+  test('a pack beside itself is taken away, or replaces it if that is damaged', async () => {
     const { rich, packs } = await copyOfOriginal();
     const { path, frames } = packs[3] as StoredPack;
     cpSync(path, `${path}.copy`);
