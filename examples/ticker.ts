@@ -3,9 +3,9 @@
  * the timeline out as it gets older:
  *     npx tsx examples/ticker.ts STORE TIMELINE DUMPS [SECONDS]
  *
- * A dump is finished when its name has no leading dot: dump into `.name`, then rename. What has been
- * captured is deleted; the label `dump` says what was captured before a crash came in between, so
- * this can be stopped and started at any time.
+ * A dump is finished when its name has no leading dot: dump into `.name`, then rename. What has
+ * been captured is deleted; the label `dump` says what was captured before a crash came in between,
+ * so this can be stopped and started at any time.
  */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';

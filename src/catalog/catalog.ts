@@ -207,11 +207,12 @@ export class Catalog {
     return rows.filter(({ pack, offset }) => isPackName(pack) && Number.isSafeInteger(offset));
   }
 
-  /** Records frames that were found damaged. */
+  /** Records frames that were found damaged, but for those of packs that are gone by now. */
   async addLostFrames(frames: readonly { pack: string; offset: number }[]): Promise<void> {
     await this.#database.write(undefined, () => {
-      const sql = 'INSERT OR IGNORE INTO lost_frames VALUES (?, ?)';
-      for (const { pack, offset } of frames) this.#database.run(sql, pack, offset);
+      const sql = `INSERT OR IGNORE INTO lost_frames
+        SELECT name, ? FROM packs WHERE name = ?`;
+      for (const { pack, offset } of frames) this.#database.run(sql, offset, pack);
     });
   }
 

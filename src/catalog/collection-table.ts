@@ -4,6 +4,7 @@
  */
 import { StoreError } from '../errors.ts';
 import type { CatalogDatabase } from './database.ts';
+import { isPackName } from './pack-records.ts';
 import type { PackTable, SegmentToAdd } from './pack-table.ts';
 import { checkRow, rowChecksum } from './rows.ts';
 import type { SnapshotTable } from './snapshot-table.ts';
@@ -87,8 +88,10 @@ export class CollectionTable {
 
   /** Packs that the catalog has let go of, and whose files may still be there. */
   retired(): RetiredPack[] {
-    const sql = 'SELECT pack AS name, generation, size_bytes AS sizeBytes FROM retired ORDER BY 1';
-    return this.#database.all(sql);
+    // No checksum guards these rows: what is no pack, or one that is needed, is passed over.
+    const sql = `SELECT pack AS name, generation, size_bytes AS sizeBytes FROM retired
+      WHERE pack NOT IN (SELECT name FROM packs) ORDER BY 1`;
+    return this.#database.all<RetiredPack>(sql).filter(({ name }) => isPackName(name));
   }
 
   /** Ids of snapshots that are gone, while a pack may still have a manifest of them. */

@@ -6,6 +6,7 @@
  * The lock is taken before the generation is read: whoever raises the generation and then finds
  * the lock free, or a row that is as new, knows that no older work is going on there.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Catalog } from '../catalog/catalog.ts';
 import { LeaseFile } from '../catalog/lease.ts';
 import { StoreError } from '../errors.ts';
@@ -20,6 +21,7 @@ export interface RunningOperation {
 
 /** Whoever looks whether the lock is free holds it for some 0.2 ms, if it is not held up itself. */
 const MAX_TRIES = 10_000;
+const MAX_TRIES_NOW = 1000;
 const RETRY_MS = 1;
 
 /** What runs on a handle. */
@@ -44,8 +46,28 @@ export class Activity {
   }
 
   /** Begins an operation. @throws StoreError LOCKED, CORRUPT, STORAGE. */
-  begin(): RunningOperation {
-    if (this.#running.size === 0) this.#take();
+  async begin(signal: AbortSignal | undefined): Promise<RunningOperation> {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const operation = this.#tryToBegin();
+      if (operation !== undefined) return operation;
+      await delay(RETRY_MS, undefined, signal === undefined ? {} : { signal });
+    }
+    throw this.#locked();
+  }
+
+  /** The same for whoever cannot wait, and stops the thread instead. */
+  beginNow(): RunningOperation {
+    for (let tries = 0; tries < MAX_TRIES_NOW; tries++) {
+      const operation = this.#tryToBegin();
+      if (operation !== undefined) return operation;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+    }
+    throw this.#locked();
+  }
+
+  /** Undefined while a collection looks whether this handle is at work. */
+  #tryToBegin(): RunningOperation | undefined {
+    if (this.#running.size === 0 && !this.#lock.take()) return undefined;
     try {
       const operation: RunningOperation = {
         generation: this.#catalog.generation,
@@ -60,14 +82,9 @@ export class Activity {
     }
   }
 
-  #take(): void {
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
-      if (this.#lock.take()) return;
-      // Synchronous, as operations begin: it happens only while a collection looks around.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
-    }
+  #locked(): StoreError {
     const { path: file } = this.#lock;
-    throw new StoreError('LOCKED', 'somebody else holds the lock of this handle', { file });
+    return new StoreError('LOCKED', 'somebody else holds the lock of this handle', { file });
   }
 
   #end(operation: RunningOperation): void {

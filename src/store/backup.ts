@@ -6,7 +6,8 @@
  * is the moment the backup comes to be. Until then the target is the former backup, and whenever
  * this was cut off the next one goes on. Only after it, packs that only the former one knew go.
  *
- * Damage does not stop it: what is wrong is reported, and everything else is saved.
+ * Damage does not stop it: what is wrong is reported, and everything else is saved. Then nothing of
+ * the former backup goes: its packs may have what is lost, and a repair of the backup finds them.
  */
 import { Catalog } from '../catalog/catalog.ts';
 import type { LostFrameRow } from '../catalog/pack-records.ts';
@@ -102,6 +103,7 @@ async function fill(
   let rows: readonly PackRow[];
   let snapshots: number;
   let problems: readonly string[];
+  let isWhole: boolean;
   try {
     problems = catalog.check().map(({ summary }) => summary);
     if (former !== undefined) checkIsOlder(former, catalog, target.layout.directory);
@@ -114,13 +116,15 @@ async function fill(
       onProgress?.({ phase: 'packs', done: i + 1, total: rows.length });
     }
     copied = await copier.finish();
-    await describeCopy(catalog, copied, former);
+    isWhole =
+      problems.length === 0 && copied.damaged.every(({ inBackup }) => inBackup === 'former');
+    await describeCopy(catalog, copied, former, isWhole);
   } finally {
     catalog.close();
   }
   signal?.throwIfAborted();
   target.finish(path);
-  const removed = removeForgotten(context, target, former, rows);
+  const removed = isWhole ? removeForgotten(context, target, former, rows) : 0;
   const { kept, damaged: damagedPacks, ...counts } = copied;
   const packs = { ...counts, kept: kept.length, removed };
   return { target: target.layout.directory, snapshots, packs, damagedPacks, problems };
@@ -178,6 +182,7 @@ async function describeCopy(
   catalog: Catalog,
   { kept, damaged }: CopiedPacks,
   former: Former | undefined,
+  isWhole: boolean,
 ): Promise<void> {
   await catalog.forgetOriginal();
   await catalog.packRecords.removeLostFrames(catalog.lostFrames());
@@ -186,6 +191,7 @@ async function describeCopy(
   const isNew = damaged.filter(({ inBackup }) => inBackup !== 'former');
   const whole = isNew.map(({ name }) => ({ pack: name, offset: WHOLE_PACK }));
   await catalog.addLostFrames([...lost, ...whole]);
+  if (!isWhole) return;
   const known = new Set(catalog.packs().map(({ name }) => name));
   const forgotten = (former?.packs ?? []).filter(({ name }) => !known.has(name));
   await catalog.packRecords.retire(forgotten, catalog.generation);

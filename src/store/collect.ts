@@ -29,7 +29,7 @@ import { evictCache } from './heads.ts';
 import { cleanIndex } from './index-merge.ts';
 import type { LiveSlots } from './live-slots.ts';
 import { lockCollection } from './locks.ts';
-import { markLive } from './mark.ts';
+import { markLive, type MarkOptions } from './mark.ts';
 import { awaitOlderWork } from './older-work.ts';
 import { publishPack } from './publish.ts';
 import { unlinkRetired, type Patience } from './retired.ts';
@@ -71,7 +71,7 @@ export async function collect(
   const lock = await lockCollection(context, options.signal);
   let own: RunningOperation | undefined;
   try {
-    own = (activity as Activity).begin();
+    own = await (activity as Activity).begin(options.signal);
     // Another collection may have ended just now.
     refreshView(context);
     const collection = new Collection(context, own, limits, options);
@@ -137,7 +137,7 @@ class Collection {
       const inventory = takeInventory(this.#context);
       const rows = this.#rows();
       const since = rows.filter((row) => !row.condemned && !known.has(row.id));
-      await this.#mark(since, live);
+      await this.#mark(since, { live });
       const plan = await this.#plan(inventory, live, rows);
       await this.#drop(plan);
       await this.#compact(plan);
@@ -157,11 +157,10 @@ class Collection {
 
   async #mark(
     rows: readonly SnapshotRow[],
-    live?: LiveSlots,
-    whole?: readonly Uint8Array[],
+    more: Omit<MarkOptions, 'pacer' | 'onProgress'> = {},
   ): Promise<LiveSlots> {
     const { onProgress } = this.#options;
-    return await markLive(this.#context, rows, { pacer: this.#pacer, live, whole, onProgress });
+    return await markLive(this.#context, rows, { pacer: this.#pacer, onProgress, ...more });
   }
 
   /** Marks what is needed of all that is not removed, or that unknown packs refer to. */
@@ -172,7 +171,11 @@ class Collection {
     const kept = rows.filter(({ id, removed, condemned }) => {
       return !removed || (!condemned && unknown.bases.has(id));
     });
-    return { kept, live: await this.#mark(kept, undefined, unknown.segments) };
+    const held = new Set<string>();
+    const live = await this.#mark(kept, { whole: unknown.segments, held });
+    const others = rows.filter((row) => held.has(row.id) && !row.condemned && !kept.includes(row));
+    await this.#mark(others, { live, held });
+    return { kept: [...kept, ...others], live };
   }
 
   async #survey(inventory: Inventory, needs: Needs): Promise<Survey> {
@@ -226,7 +229,7 @@ class Collection {
     live: LiveSlots,
     rows: readonly SnapshotRow[],
   ): Promise<CollectPlan> {
-    const { condemned } = this.#context;
+    const condemned = this.#context.condemned.now;
     const { packs } = await this.#survey(inventory, { live, rows, condemned });
     const plan = planCollection(packs, this.#limits);
     const all = planCollection(packs, { ...this.#limits, maxBytes: Infinity });

@@ -137,7 +137,7 @@ function changedSlots(context: StoreContext, packs: readonly PackSurvey[]): Cond
   for (const { segments } of packs) {
     for (const { number, dead } of segments) {
       const slots = encodeSlotSet(dead);
-      const known = encodeSlotSet(context.condemned.of(number) ?? new SlotSet());
+      const known = encodeSlotSet(context.condemned.now.of(number) ?? new SlotSet());
       if (!sameBytes(slots, known)) changed.push({ segment: number, slots });
     }
   }

@@ -5,11 +5,31 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import { decodeSlotSet, type SlotSet } from '../pack/slot-set.ts';
 
-/** Sets of slots by the catalog's numbers of their segments. */
+/** What was condemned at one moment: never changes. */
+export class CondemnedThen {
+  readonly #sets: ReadonlyMap<number, SlotSet>;
+
+  /** @param sets by the catalog's numbers of their segments. */
+  constructor(sets: ReadonlyMap<number, SlotSet>) {
+    this.#sets = sets;
+  }
+
+  /** Whether a slot was condemned. */
+  has(segment: number, slot: number): boolean {
+    return this.#sets.size > 0 && this.#sets.get(segment)?.has(slot) === true;
+  }
+
+  /** The condemned slots of a segment; undefined when there were none. */
+  of(segment: number): SlotSet | undefined {
+    return this.#sets.get(segment);
+  }
+}
+
+/** What is condemned, as far as it is known. */
 export class Condemned {
   readonly #catalog: Catalog;
   readonly #file: string;
-  #sets = new Map<number, SlotSet>();
+  #now: CondemnedThen = new CondemnedThen(new Map());
 
   /** @param file of the catalog, for errors. */
   constructor(catalog: Catalog, file: string) {
@@ -17,21 +37,19 @@ export class Condemned {
     this.#file = file;
   }
 
-  /** Reads them once more. @throws StoreError CORRUPT. */
+  /**
+   * What is condemned now. Whoever looks for slots to refer to keeps to one of these: slots that
+   * are gone are not condemned any more, while the pack that had them can still be read.
+   */
+  get now(): CondemnedThen {
+    return this.#now;
+  }
+
+  /** Reads it once more. @throws StoreError CORRUPT. */
   load(): void {
     const rows = this.#catalog.collections.condemned();
-    this.#sets = new Map(
-      rows.map(({ segment, slots }) => [segment, decodeSlotSet(slots, this.#file)]),
+    this.#now = new CondemnedThen(
+      new Map(rows.map(({ segment, slots }) => [segment, decodeSlotSet(slots, this.#file)])),
     );
-  }
-
-  /** Whether a slot is condemned. */
-  has(segment: number, slot: number): boolean {
-    return this.#sets.size > 0 && this.#sets.get(segment)?.has(slot) === true;
-  }
-
-  /** The condemned slots of a segment; undefined when there are none. */
-  of(segment: number): SlotSet | undefined {
-    return this.#sets.get(segment);
   }
 }

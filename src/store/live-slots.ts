@@ -1,6 +1,6 @@
 /** The slots that are needed, by the catalog's numbers of their segments. */
 import { SlotSet } from '../pack/slot-set.ts';
-import { type PageRuns, ZERO_SEGMENT } from '../manifest/page-runs.ts';
+import { LOST_SEGMENT, type PageRuns, ZERO_SEGMENT } from '../manifest/page-runs.ts';
 
 /** Sets of slots of all segments. */
 export class LiveSlots {
@@ -25,7 +25,8 @@ export class LiveSlots {
     for (let run = 0; run < length; run++) {
       const next = end[run] as number;
       const number = segment[run] as number;
-      if (number !== ZERO_SEGMENT) this.of(number).addRun(slot[run] as number, next - start);
+      if (number !== ZERO_SEGMENT && number !== LOST_SEGMENT)
+        this.of(number).addRun(slot[run] as number, next - start);
       start = next;
     }
   }

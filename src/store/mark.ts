@@ -14,10 +14,24 @@ import { SlotSet } from '../pack/slot-set.ts';
 import type { Pacer } from './clock.ts';
 import type { OperationOptions, StoreContext } from './context.ts';
 import { LiveSlots } from './live-slots.ts';
-import { findPages } from './snapshot-pages.ts';
+import { findPages, findPagesLeft, type StoredSnapshot } from './snapshot-pages.ts';
 
 /** Bases are looked at in rounds: mostly they are in older segments, and one is enough. */
 const MAX_ROUNDS = 1000;
+
+/** How it is marked. */
+export interface MarkOptions {
+  readonly pacer: Pacer;
+  readonly live?: LiveSlots | undefined;
+  /** Identities of segments of which every slot is needed. */
+  readonly whole?: readonly Uint8Array[] | undefined;
+  /**
+   * Gets the ids of snapshots that must stay as they are: those of which pages are lost, whose
+   * recipes cannot be written again, and those that they differ from.
+   */
+  readonly held?: Set<string> | undefined;
+  readonly onProgress?: OperationOptions['onProgress'];
+}
 
 /**
  * Adds what snapshots need to what is live already.
@@ -27,21 +41,10 @@ const MAX_ROUNDS = 1000;
 export async function markLive(
   context: StoreContext,
   rows: readonly SnapshotRow[],
-  {
-    pacer,
-    live = new LiveSlots(),
-    whole = [],
-    onProgress,
-  }: {
-    readonly pacer: Pacer;
-    readonly live?: LiveSlots | undefined;
-    /** Identities of segments of which every slot is needed. */
-    readonly whole?: readonly Uint8Array[] | undefined;
-    readonly onProgress?: OperationOptions['onProgress'];
-  },
+  { pacer, live = new LiveSlots(), whole = [], held = new Set(), onProgress }: MarkOptions,
 ): Promise<LiveSlots> {
   for (const [i, row] of rows.entries()) {
-    const { files } = await findPages(context, row, pacer);
+    const { files } = await findWhatIsLeft(context, row, pacer, held);
     for (const { runs } of files) {
       live.addRuns(runs);
       await pacer.pause();
@@ -52,6 +55,23 @@ export async function markLive(
   for (const identity of whole) marker.markAll(context.segments.find(identity));
   await marker.run();
   return live;
+}
+
+async function findWhatIsLeft(
+  context: StoreContext,
+  row: SnapshotRow,
+  pacer: Pacer,
+  held: Set<string>,
+): Promise<StoredSnapshot> {
+  try {
+    return await findPages(context, row, pacer);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    // Once more: fails again where it is a manifest that cannot be read.
+    const left = await findPagesLeft(context, row, pacer);
+    for (const { id } of left.chain) held.add(id);
+    return left;
+  }
 }
 
 /** Follows delta pages down to what they stand on. */

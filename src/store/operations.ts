@@ -96,6 +96,18 @@ export class Operations {
     }
   }
 
+  /** Runs a short operation that reads and does not wait. */
+  runNow<T>(work: (context: StoreContext) => T): T {
+    const { context } = this;
+    const operation = context.activity?.beginNow();
+    try {
+      refreshView(context);
+      return work(context);
+    } finally {
+      operation?.end();
+    }
+  }
+
   /** Runs an operation that writes. @throws StoreError READ_ONLY. */
   async write<T>(options: OperationOptions, work: Work<T>): Promise<T> {
     writableStaging(this.context);
@@ -110,7 +122,7 @@ export class Operations {
     let operation: RunningOperation | undefined;
     try {
       signal?.throwIfAborted();
-      operation = context.activity?.begin();
+      operation = await context.activity?.begin(signal);
       refreshView(context);
       return await work(context, operation);
     } catch (error) {

@@ -21,7 +21,7 @@ import type { PackWriter } from '../pack/writer.ts';
 import { NO_CELL } from '../slices/page-cells.ts';
 import { KEPT, PAGE, PAGES_OF_STEP, SLICE_PAGES, type Slice } from '../slices/slice.ts';
 import type { Pacer } from './clock.ts';
-import type { Condemned } from './condemned.ts';
+import type { CondemnedThen } from './condemned.ts';
 import type { StoreContext } from './context.ts';
 import type { FrameOfSlice, FrameQueue } from './frame-queue.ts';
 import { NewSlots } from './new-slots.ts';
@@ -80,7 +80,8 @@ export class PageStore {
   readonly #packs: PackSet;
   readonly #index: PageIndex;
   readonly #directory: SegmentDirectory;
-  readonly #condemned: Condemned;
+  /** As it was when this began: what is collected meanwhile waits for this operation. */
+  readonly #condemned: CondemnedThen;
   readonly #options: PageStoreOptions;
   readonly #full = new FullFrames();
   readonly #delta = new DeltaFrames();
@@ -117,7 +118,7 @@ export class PageStore {
     this.#packs = context.packs;
     this.#index = context.index;
     this.#directory = context.segments;
-    this.#condemned = context.condemned;
+    this.#condemned = context.condemned.now;
     this.#options = options;
     this.#recent = options.recent;
     this.#warm = options.warm;

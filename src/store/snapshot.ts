@@ -10,7 +10,6 @@ import { describeSnapshot, type SnapshotDescription } from './describe.ts';
 import type { ArchiveTarget, ExportOptions } from './export-archive.ts';
 import type { Operations } from './operations.ts';
 import { restore, type RestoreOptions, type RestoreReport } from './restore.ts';
-import { refreshView } from './view.ts';
 
 /** How big a snapshot is. */
 export interface SnapshotSizes {
@@ -140,9 +139,7 @@ export class Snapshot {
    * @throws StoreError CORRUPT, CLOSED.
    */
   describe(): SnapshotDescription {
-    const { context } = this.#operations;
-    refreshView(context);
-    return describeSnapshot(context, this.#current(context));
+    return this.#operations.runNow((context) => describeSnapshot(context, this.#current(context)));
   }
 
   /** The row as it is now: a collection may have put the manifest into another pack. */

@@ -11,7 +11,7 @@ import { countBits } from '../pack/frame-table.ts';
 import type { PackReader } from '../pack/reader.ts';
 import { SlotSet } from '../pack/slot-set.ts';
 import type { Pacer } from './clock.ts';
-import type { Condemned } from './condemned.ts';
+import type { CondemnedThen } from './condemned.ts';
 import type { StoreContext } from './context.ts';
 import type { LiveSlots } from './live-slots.ts';
 
@@ -51,11 +51,18 @@ export interface Inventory {
   readonly segments: readonly SegmentRow[];
 }
 
-/** Reads the packs and segments of the catalog. */
+/**
+ * Reads the packs and segments of the catalog.
+ *
+ * @throws StoreError CORRUPT when a row is damaged: what it is about is there, but seems lost.
+ */
 export function takeInventory({ catalog }: StoreContext): Inventory {
+  const damage: StoreError[] = [];
   // In this order: a pack that is listed has all of its segments in the other list.
-  const packs = catalog.packs();
-  return { packs, segments: catalog.segments() };
+  const packs = catalog.packs(0, damage);
+  const segments = catalog.segments(0, damage);
+  if (damage[0] !== undefined) throw damage[0];
+  return { packs, segments };
 }
 
 /** What was found. */
@@ -69,7 +76,7 @@ export interface Survey {
 export interface Needs {
   readonly live: LiveSlots;
   /** Slots that may be dead: those that are condemned; undefined for all. */
-  readonly condemned: Condemned | undefined;
+  readonly condemned: CondemnedThen | undefined;
   /** The snapshots whose manifests are needed. */
   readonly rows: readonly SnapshotRow[];
 }

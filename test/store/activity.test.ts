@@ -35,22 +35,22 @@ describe('the activity of a handle', () => {
   it('holds its lock while anything runs, and not a moment longer', async () => {
     const { activity, path } = await newActivity();
     expect(isHeld(path)).toBe(false);
-    const [one, two] = [activity.begin(), activity.begin()];
+    const [one, two] = [activity.beginNow(), activity.beginNow()];
     expect(isHeld(path)).toBe(true);
     one.end();
     one.end();
     expect(isHeld(path)).toBe(true);
     two.end();
     expect(isHeld(path)).toBe(false);
-    activity.begin().end();
+    activity.beginNow().end();
     expect(isHeld(path)).toBe(false);
   });
 
   it('is as old as the oldest operation that runs, and its row is never younger', async () => {
     const { activity, catalog } = await newActivity();
-    const old = activity.begin();
+    const old = activity.beginNow();
     await raise(catalog);
-    const young = activity.begin();
+    const young = activity.beginNow();
     expect([old.generation, young.generation]).toEqual([0, 1]);
     expect(activity.oldestBut(young)).toBe(0);
     expect(activity.oldestBut(old)).toBe(1);
@@ -59,7 +59,7 @@ describe('the activity of a handle', () => {
     await expect.poll(() => catalog.leaseGeneration('one')).toBe(1);
     expect(activity.oldestBut(young)).toBeUndefined();
     await raise(catalog);
-    const younger = activity.begin();
+    const younger = activity.beginNow();
     young.end();
     await expect.poll(() => catalog.leaseGeneration('one')).toBe(2);
     younger.end();
@@ -68,7 +68,7 @@ describe('the activity of a handle', () => {
   it('gives the lock back when it cannot tell the generation', async () => {
     const { activity, catalog, path } = await newActivity();
     catalog.close();
-    expect(() => activity.begin()).toThrow();
+    expect(() => activity.beginNow()).toThrow();
     expect(isHeld(path)).toBe(false);
   });
 });

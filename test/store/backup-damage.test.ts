@@ -1,0 +1,50 @@
+/** Backups of stores that were damaged: what the former backup has is never taken away. */
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import Database from 'better-sqlite3';
+import { expect, test } from 'vitest';
+import { SnapshotStore } from '../../src/index.ts';
+import { dump, storeOf } from '../support/backups.ts';
+import { packFiles } from '../support/store-contents.ts';
+import { expectRestores } from '../support/stores.ts';
+import { temporaryPaths } from '../support/temporary.ts';
+import { openUnmanaged } from '../support/unmanaged-stores.ts';
+
+const newPath = temporaryPaths();
+
+function damageFile(path: string): void {
+  const bytes = readFileSync(path);
+  for (let i = 100; i < bytes.length - 400; i += 50) bytes.writeUInt8(bytes.readUInt8(i) ^ 1, i);
+  chmodSync(path, 0o600);
+  writeFileSync(path, bytes);
+}
+
+function damageRow(path: string): void {
+  const catalog = new Database(join(path, '..', '..', '..', 'catalog.sqlite'));
+  const name = basename(path, '.pack');
+  catalog.prepare('UPDATE packs SET size_bytes = size_bytes + 1 WHERE name = ?').run(name);
+  catalog.close();
+}
+
+test.each([
+  ['missing', rmSync],
+  ['damaged', damageFile],
+  ['not in the catalog', damageRow],
+] as const)('what moved into a pack that is %s stays in the backup', async (_, damage) => {
+  const store = await storeOf([1, 2, 3]);
+  const target = newPath();
+  await store.backup(target);
+  await store.snapshot('t@1').remove();
+  await store.collect({ wasteThreshold: 0 });
+  const [largest = ''] = packFiles(store.directory)
+    .filter((path) => !existsSync(path.replace(store.directory, target)))
+    .sort((a, b) => statSync(b).size - statSync(a).size);
+  damage(largest);
+  const { damagedPacks, problems, packs } = await store.backup(target);
+  expect(damagedPacks.length + problems.length).toBeGreaterThan(0);
+  expect(packs.removed).toBe(0);
+  await store.close();
+  await SnapshotStore.repair(target, { level: 'packs' });
+  await using copy = await openUnmanaged(target);
+  for (const seed of [2, 3]) await expectRestores(copy.snapshot(`t@${seed}`), dump(seed));
+});
