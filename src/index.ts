@@ -25,6 +25,7 @@ export type { PrunedSnapshot, PruneOptions, PruneReport } from './store/prune.ts
 export type { Missing, MissingPages } from './store/missing-pages.ts';
 export type { UnrepairedSpace } from './store/repair-evaluate.ts';
 export type { HealedPack } from './store/repair-heal.ts';
+export type { MisnamedPack } from './store/repair-names.ts';
 export type { RenumberedSnapshot } from './store/repair-renumber.ts';
 export type { RepairReport, SetAsidePack, UnrepairedSnapshot } from './store/repair-report.ts';
 export type { RepairOptions } from './store/repair.ts';

@@ -14,8 +14,9 @@ interface RepairOptions extends StoreCommandOptions {
 
 const REPAIR_HELP = `
 The catalog is built anew from the packs when it is damaged, missing, or an
-older copy; what cannot be read is moved to the store's directory damaged/, and
-nothing is deleted. Nobody may have the store open, unless with --dry-run.
+older copy; lost pages that a later capture has brought again are put back; what
+cannot be read is moved to the store's directory damaged/, and nothing is
+deleted. Nobody may have the store open, unless with --dry-run.
 
 Every snapshot that cannot be restored as it was captured is a line; the exit
 status is 3 when there is one. What is left of one that is partly lost can be

@@ -175,7 +175,7 @@ export class PackReader {
     }
   }
 
-  /** The bytes of a frame's block, whatever they are: damage stays what it is where it is copied. */
+  /** The bytes of a frame's block, whatever they are: copied, damage stays what it is. */
   damagedBlock(table: FrameTable, index: number): Uint8Array {
     const { offset, blockBytes } = table.entryAt(index);
     return this.#bytes(offset, blockBytes);

@@ -159,7 +159,7 @@ export function contentOf(
     segments: [...segments.values()],
     snapshots,
     tombstones,
-    retired: salvage.retired,
+    retired: salvage.retired.filter(({ pack }) => !here.has(pack)),
     lostFrames: findings.lostFrames.filter(({ pack }) => here.has(pack)),
     verified: salvage.verified.filter(({ pack }) => here.has(pack)),
   };

@@ -39,16 +39,26 @@ export async function lockStore(
     await delay(RETRY_MS, undefined, signal === undefined ? {} : { signal });
     lock = takeLease(file);
   }
-  // After the lock: whoever opens the store now sees it, or is seen here.
-  const own = layout.leaseFile(staging.name);
-  const other = files
-    .list(layout.leases)
-    .map((name) => layout.leaseFile(basename(name.toString(), '.lease')))
-    .find((path) => path !== own && exists(files, path) && isLeaseHeld(path));
+  let other: string | undefined;
+  try {
+    other = findOther(files, layout, staging);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
   if (other === undefined) return lock;
   lock.release();
   const message = 'the store is open, in this or another process: close it first';
   throw new StoreError('LOCKED', message, { file: other });
+}
+
+/** After the lock: whoever opens the store now sees it, or is seen here. */
+function findOther(files: Files, layout: StoreLayout, staging: StagingArea): string | undefined {
+  const own = layout.leaseFile(staging.name);
+  return files
+    .list(layout.leases)
+    .map((name) => layout.leaseFile(basename(name.toString(), '.lease')))
+    .find((path) => path !== own && exists(files, path) && isLeaseHeld(path));
 }
 
 /** For whoever opens a store. @throws StoreError LOCKED while it is repaired. */

@@ -1,6 +1,6 @@
 /**
- * Lost pages of which the digest is known, and where else a page with that digest is: the digests of
- * all full frames of all packs are read, and a page counts when its bytes have the digest as well.
+ * Lost pages of which the digest is known, and where else a page with that digest is: the digests
+ * of all full frames of all packs are read, and a page counts when its bytes have it as well.
  */
 import { DIGEST_BYTES, sha256Into } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';

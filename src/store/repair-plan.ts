@@ -25,11 +25,11 @@ import {
 } from './repair-choose.ts';
 import { openDraft } from './repair-draft.ts';
 import { healPacks, type HealedPack } from './repair-heal.ts';
+import { findNames, type MisnamedPack } from './repair-names.ts';
 import { findRedundant } from './repair-redundant.ts';
 import { renumber, type Renumbering } from './repair-renumber.ts';
 import { evaluate, isComplete, lostBytesOf, type SnapshotFinding } from './repair-evaluate.ts';
 import {
-  listPackFiles,
   packNameOf,
   scanPack,
   stillLost,
@@ -59,6 +59,8 @@ export interface RepairPlan {
   readonly old: OldCatalog;
   readonly findings: Findings;
   readonly unreadable: readonly UnreadablePack[];
+  /** Packs that are there under other names. */
+  readonly misnamed: readonly MisnamedPack[];
   /** Packs that were written once more, with lost pages that were found elsewhere. */
   readonly healed: readonly HealedPack[];
   /** Packs that the old catalog knows and that are not there. */
@@ -84,14 +86,15 @@ export type StoreIdentity = Uint8Array | undefined;
 /** Makes the plan. @throws StoreError UNSUPPORTED_VERSION, STORAGE. */
 export async function planRepair(work: RepairWork, storeId: StoreIdentity): Promise<RepairPlan> {
   const old = await readOldCatalog(work.files, work.layout, storeId, work.newPath);
-  const { scanned, unreadable: unopened } = await scanAll(work, old);
+  const { names, misnamed, unreadable: strange } = await findNames(work, old.salvage);
+  const { scanned, unopened } = await scanAll(work, old, names);
   const { packs: known, healed } = await healPacks(work, scanned);
   const { needed: packs, redundant } = await findRedundant(work, known);
   const unneeded = redundant.map(({ name }) => {
     const path = work.layout.packFile(name);
     return { path, name, problem: 'damaged, and all that is left of it is in other packs' };
   });
-  const unreadable = [...unopened, ...unneeded];
+  const unreadable = [...strange, ...unopened, ...unneeded];
   const missing = missingPacks(old, packs, unreadable);
   const findings: Findings = {
     storeId: storeId ?? old.salvage.storeId ?? newIdentity(),
@@ -100,18 +103,17 @@ export async function planRepair(work: RepairWork, storeId: StoreIdentity): Prom
     packs,
     lostFrames: lostFramesOf(work),
   };
-  return await decide(work, { old, findings, unreadable, missing, healed });
+  return await decide(work, { old, findings, unreadable, misnamed, missing, healed });
 }
 
 async function scanAll(
   work: RepairWork,
   { salvage }: OldCatalog,
-): Promise<{ scanned: ScannedPack[]; unreadable: UnreadablePack[] }> {
-  const { layout, files, pacer } = work;
-  const retired = new Set(salvage.retired.map(({ pack }) => pack));
-  const paths = listPackFiles(files, layout);
+  names: readonly string[],
+): Promise<{ scanned: ScannedPack[]; unopened: UnreadablePack[] }> {
+  const { layout, pacer } = work;
   const scanned: ScannedPack[] = [];
-  const unreadable: UnreadablePack[] = [];
+  const unopened: UnreadablePack[] = [];
   // What the catalog knows of lost frames counts, whether or not frames are read.
   for (const { pack, offset } of await stillLost(work, salvage.lostFrames, pacer)) {
     work.packs.lostFrames.restore({ file: layout.packFile(pack), offset });
@@ -119,22 +121,17 @@ async function scanAll(
   const known = new Set(salvage.packs.map(({ name }) => name));
   // One that is not known may have been written by a repair that was cut off, with what is lost.
   const hasLost = salvage.lostFrames.length > 0;
-  for (const [i, path] of paths.entries()) {
-    const name = packNameOf(layout, path);
-    if (name === undefined) {
-      unreadable.push({ path, name: path, problem: 'no name of a pack' });
-    } else if (!retired.has(name)) {
-      try {
-        const everyFrame = work.everyFrame || (hasLost && !known.has(name));
-        scanned.push(await scanPack(work, name, everyFrame, pacer));
-      } catch (error) {
-        if (!isDamage(error)) throw error;
-        unreadable.push({ path, name, problem: (error as Error).message });
-      }
+  for (const [i, name] of names.entries()) {
+    try {
+      const everyFrame = work.everyFrame || (hasLost && !known.has(name));
+      scanned.push(await scanPack(work, name, everyFrame, pacer));
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      unopened.push({ path: layout.packFile(name), name, problem: (error as Error).message });
     }
-    work.onProgress?.({ phase: 'packs', done: i + 1, total: paths.length });
+    work.onProgress?.({ phase: 'packs', done: i + 1, total: names.length });
   }
-  return { scanned, unreadable };
+  return { scanned, unopened };
 }
 
 /** The frames that are lost, those that were known and those that have been found since. */
@@ -161,7 +158,10 @@ function missingPacks(
   return salvage.packs.map(({ name }) => name).filter((name) => !there.has(name));
 }
 
-type Found = Pick<RepairPlan, 'old' | 'findings' | 'unreadable' | 'missing' | 'healed'>;
+type Found = Pick<
+  RepairPlan,
+  'old' | 'findings' | 'unreadable' | 'misnamed' | 'missing' | 'healed'
+>;
 
 async function decide(work: RepairWork, found: Found): Promise<RepairPlan> {
   const { findings, old } = found;
@@ -296,9 +296,6 @@ function reasonsOf(found: Found, picks: ReadonlyMap<string, Candidate>): string[
   }
   const known = new Map(salvage.packs.map((pack) => [pack.name, pack]));
   const reasons = missing.map((name) => `pack ${name} is missing`);
-  for (const { name } of found.unreadable) {
-    if (known.has(name)) reasons.push(`pack ${name} is taken away`);
-  }
   for (const { name } of found.healed) reasons.push(`pack ${name} is written once more`);
   const held = new Map<string, Set<string>>();
   for (const { name, sizeBytes, segments } of findings.packs) {
@@ -306,6 +303,9 @@ function reasonsOf(found: Found, picks: ReadonlyMap<string, Candidate>): string[
     if (row === undefined) reasons.push(`pack ${name} is not in the catalog`);
     else if (row.sizeBytes !== sizeBytes) reasons.push(`pack ${name} is not the one it was`);
     held.set(name, new Set(segments.map(({ identity }) => toHex(identity))));
+  }
+  for (const { name } of found.unreadable) {
+    if (known.has(name) && !held.has(name)) reasons.push(`pack ${name} is taken away`);
   }
   for (const { identity, packName } of salvage.segments) {
     const segments = packName === undefined ? undefined : held.get(packName);

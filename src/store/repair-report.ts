@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { REMOVED } from '../catalog/snapshot-table.ts';
 import { isComplete, type UnrepairedSpace } from './repair-evaluate.ts';
 import type { HealedPack } from './repair-heal.ts';
+import type { MisnamedPack } from './repair-names.ts';
 import type { RepairPlan } from './repair-plan.ts';
 import type { RenumberedSnapshot } from './repair-renumber.ts';
 
@@ -45,6 +46,8 @@ export interface RepairReport {
     /** Names of packs that the old catalog did not know. */
     readonly adopted: readonly string[];
     readonly damaged: readonly SetAsidePack[];
+    /** Those that were found under other names, and renamed. */
+    readonly renamed: readonly MisnamedPack[];
     /** Those that were written once more, with lost pages that were found elsewhere. */
     readonly healed: readonly HealedPack[];
   };
@@ -91,6 +94,7 @@ export function reportOf(
         .map(({ name }) => name)
         .filter((name) => !known.has(name) && !written.has(name)),
       damaged: damagedPacks(plan),
+      renamed: plan.misnamed,
       healed: plan.healed,
     },
     healedPages: plan.healed.reduce((sum, { pages }) => sum + pages, 0),

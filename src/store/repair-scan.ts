@@ -60,6 +60,8 @@ export interface UnreadablePack {
   readonly path: string;
   readonly name: string;
   readonly problem: string;
+  /** Whether it is where another pack belongs. */
+  readonly isInTheWay?: boolean;
 }
 
 /** Where packs are read. */
@@ -209,6 +211,26 @@ function countPages(
     }
   }
   return { pages, lostPages, frameBytes };
+}
+
+/** Whether everything in a pack can be read, and is what was written. */
+export async function checkPack(reader: PackReader, pacer: Pacer): Promise<boolean> {
+  let isRight = true;
+  const attempt = (read: () => void) => {
+    isRight &&= noteDamage([], () => (read(), true)) === true;
+  };
+  attempt(() => reader.checkDigests());
+  attempt(() => reader.readStates());
+  for (const local of reader.footer.references.keys()) {
+    const tables = noteDamage([], () => reader.frameTables(local));
+    if (tables === undefined) return false;
+    await readFrames(reader, tables, attempt, pacer);
+  }
+  for (const entry of reader.footer.entries) {
+    if (entry.type === 'manifest') attempt(() => reader.readManifest(entry.digest));
+    await pacer.pause();
+  }
+  return isRight;
 }
 
 /** The frames of a list that still cannot be read, of packs that are there. */

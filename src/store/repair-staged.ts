@@ -38,9 +38,11 @@ export class StagedPacks {
     this.#paths.set(this.#layout.packFile(name), path);
   }
 
-  /** Whether a pack is not in its place yet. */
-  has(name: string): boolean {
-    return this.#paths.has(this.#layout.packFile(name));
+  /** Says that the file which was at `path` is in its place. */
+  delete(name: string, path: string): void {
+    const place = this.#layout.packFile(name);
+    // Another one may be for the same place by now: the same pack, healed.
+    if (this.#paths.get(place) === path) this.#paths.delete(place);
   }
 
   /** Puts a pack into its place, for good. @throws StoreError STORAGE. */

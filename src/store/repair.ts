@@ -3,7 +3,8 @@
  * First everything is read and planned (repair-plan.ts), then it is done, in an order in which a
  * crash at any point leaves the old store, the new one, or one that can be repaired again:
  *
- * 1. packs that the new catalog needs, written in staging, go to their places in packs/
+ * 1. packs under wrong names are renamed; packs that the new catalog needs, written in staging, go
+ *    to their places in packs/
  * 2. the new catalog, written and tried out in staging, takes the place of the old one
  * 3. packs that nothing can be read of go to damaged/
  * 4. damaged runs of the index, and caches, are removed: they are built again
@@ -27,6 +28,7 @@ import { createFormat, readFormat } from './format-file.ts';
 import { StoreLayout } from './layout.ts';
 import { findDirectory } from './open-store.ts';
 import { DamagedDirectory, replaceCatalog } from './repair-catalog.ts';
+import { renamePacks } from './repair-names.ts';
 import { lockStore } from './repair-lock.ts';
 import {
   planRepair,
@@ -35,6 +37,7 @@ import {
   type RepairWork,
   type StoreIdentity,
 } from './repair-plan.ts';
+import type { UnreadablePack } from './repair-scan.ts';
 import { reportOf, type RepairReport } from './repair-report.ts';
 import { StagedPacks } from './repair-staged.ts';
 import { clearDeadStaging, StagingArea } from './staging.ts';
@@ -170,19 +173,37 @@ async function execute(work: RepairWork, plan: RepairPlan, formatIsLost: boolean
   const { files, layout } = work;
   const damaged = new DamagedDirectory(files, layout, newName());
   if (formatIsLost) replaceFormat(work, damaged, plan.findings.storeId);
+  takeAway(
+    work,
+    damaged,
+    plan.unreadable.filter(({ isInTheWay = false }) => isInTheWay),
+  );
+  renamePacks(work, plan.misnamed);
   for (const { name } of plan.findings.packs) work.staged.publish(name);
   if (plan.catalog === undefined) await recordLost(plan, layout);
   else replaceCatalog(files, layout, plan.catalog, damaged);
-  for (const { path } of plan.unreadable) {
-    work.packs.forget(basename(path, '.pack'));
-    files.rename(path, damaged.pathOf(basename(path)));
-  }
-  for (const { path } of plan.unreadable) syncDirectory(files, dirname(path));
-  damaged.sync();
+  takeAway(
+    work,
+    damaged,
+    plan.unreadable.filter(({ isInTheWay = false }) => !isInTheWay),
+  );
   clearDerived(files, layout, plan.catalog !== undefined);
 }
 
-/** Frames that are lost, and that the catalog does not know yet; and those that can be read again. */
+function takeAway(
+  { files, packs }: RepairWork,
+  damaged: DamagedDirectory,
+  unreadable: readonly UnreadablePack[],
+): void {
+  for (const { path } of unreadable) {
+    packs.forget(basename(path, '.pack'));
+    files.rename(path, damaged.pathOf(basename(path)));
+  }
+  for (const { path } of unreadable) syncDirectory(files, dirname(path));
+  damaged.sync();
+}
+
+/** Says in the catalog which frames are lost now, and which can be read again. */
 async function recordLost(plan: RepairPlan, layout: StoreLayout): Promise<void> {
   const { found, mended } = lostChanges(plan);
   if (found.length === 0 && mended.length === 0) return;
@@ -236,6 +257,7 @@ function changesOf(plan: RepairPlan, formatIsLost: boolean): string[] {
   const { catalog, findings, roles, unreadable } = plan;
   const changes: string[] = [];
   if (formatIsLost) changes.push('format.json is written anew');
+  for (const { path, name } of plan.misnamed) changes.push(`${path} is renamed to ${name}`);
   if (catalog !== undefined) {
     const counts = `${findings.packs.length} packs and ${roles.size} snapshots`;
     changes.push(`the catalog is built anew, of ${counts}; the old one goes to damaged/`);

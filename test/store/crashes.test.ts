@@ -30,6 +30,7 @@ const MINIMUM: Readonly<Record<string, readonly [moments: number, images: number
   'capture files': [20, 250],
   reopen: [8, 100],
   collect: [20, 200],
+  repair: [30, 300],
 };
 
 describe('a power cut at every change', () => {
@@ -52,7 +53,7 @@ describe('a power cut at every change', () => {
 
   test.each(OPERATIONS)('of $name loses nothing that was acknowledged', async (tried) => {
     const history = await playHistory(newPath, [...PREFIX, tried]);
-    const share = /capture|collect/.test(tried.name) ? SHARE_OF_LARGE : SHARE;
+    const share = /capture|collect|repair/.test(tried.name) ? SHARE_OF_LARGE : SHARE;
     const options = { fromStep: 4, share, randomImages: 1, random: randomNumbers(1) };
     const report = await crashEverywhere(newPath, history, options);
     expect(report.complaints).toEqual([]);

@@ -162,6 +162,15 @@ describe('pages of a damaged frame', () => {
     expect(last).toMatchObject({ healedPages: 32, snapshots: { lost: [] } });
     await expectWhole(directory, captured);
     await expectCollects(directory, captured);
+    // What the deltas of the second stand on is in both pieces of that frame.
+    await (async () => {
+      await using store = await openStore(directory);
+      for (const { id } of captured) if (id !== both[1]) await store.snapshot(id).remove();
+      const collected = await store.collect({ wasteThreshold: 0 });
+      expect(collected).toMatchObject({ complete: true, damage: [], condemnedSnapshots: 3 });
+      expect(collected.compactedPacks).toBeGreaterThan(0);
+    })();
+    await expectCollects(directory, [captured[1] as Captured]);
   });
 
   test('of deltas cannot be found, and all that does not stand on them is whole', async () => {

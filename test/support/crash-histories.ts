@@ -29,6 +29,8 @@ export interface PlayedHistory {
   /** By step; step 0 makes the store. */
   readonly facts: readonly StoreFacts[];
   readonly contents: ReadonlyMap<string, Content>;
+  /** Steps that leave stores which may have to be repaired. */
+  readonly repairs: ReadonlySet<number>;
 }
 
 /** How crashes are tried. */
@@ -81,11 +83,17 @@ export async function playHistory(
     recorder.mark('end', step);
   };
   await play(0, () => world.open());
-  for (const [i, { run }] of operations.entries()) await play(i + 1, () => run(world));
+  for (const [i, { run, prepare }] of operations.entries()) {
+    await prepare?.(world);
+    if (prepare !== undefined) facts.splice(-1, 1, world.facts());
+    await play(i + 1, () => run(world));
+  }
   await world.close();
   recorder.close();
   const name = operations.map((each) => each.name).join(', ') || 'create';
-  return { name, directory, events: recorder.events, facts, contents: world.contents };
+  const repairs = new Set(operations.flatMap(({ isRepair }, i) => (isRepair ? [i + 1] : [])));
+  const { events } = recorder;
+  return { name, directory, events, facts, contents: world.contents, repairs };
 }
 
 /** Cuts the power at every moment of a history. */
@@ -156,7 +164,12 @@ function* momentsOf(
       key: `${acknowledged} ${running ?? 'idle'}`,
       disk,
       cuts: databaseCuts(databases, next),
-      expectation: { before: facts[acknowledged], after, contents },
+      expectation: {
+        before: facts[acknowledged],
+        after,
+        contents,
+        isRepaired: history.repairs.has(running ?? acknowledged),
+      },
     };
     if (running === undefined && acknowledged === facts.length - 1) return;
   }

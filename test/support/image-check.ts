@@ -5,7 +5,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import type { Snapshot, SnapshotStore } from '../../src/index.ts';
+import { type Snapshot, SnapshotStore } from '../../src/index.ts';
 import { packFiles } from './store-contents.ts';
 import { allSnapshots, type Content, factsOf, type StoreFacts } from './store-operations.ts';
 import { describeTree } from './trees.ts';
@@ -18,6 +18,8 @@ export interface Expectation {
   /** What the operation that was under way would have made of it. */
   readonly after: StoreFacts | undefined;
   readonly contents: ReadonlyMap<string, Content>;
+  /** Whether it is to be repaired before it is opened. */
+  readonly isRepaired?: boolean;
 }
 
 /** Checks stores; each may be changed by that. */
@@ -37,6 +39,7 @@ export class ImageCheck {
   /** Fails unless the store in a directory is as expected, once it is opened. */
   async checkDirectory(directory: string, expectation: Expectation): Promise<void> {
     const create = expectation.before === undefined;
+    if (expectation.isRepaired === true) await SnapshotStore.repair(directory);
     const store = await openUnmanaged(directory, { create, workers: 0 });
     try {
       expectNoLeftovers(directory);

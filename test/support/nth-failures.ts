@@ -5,7 +5,7 @@
  */
 import { rmSync } from 'node:fs';
 import { expect } from 'vitest';
-import { StoreError } from '../../src/index.ts';
+import { SnapshotStore, StoreError } from '../../src/index.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
 import { type Call, EVERY_CALL, FaultyFiles } from './faulty-files.ts';
 import { ImageCheck } from './image-check.ts';
@@ -99,6 +99,7 @@ async function factsWhenDone(
 ): Promise<StoreFacts> {
   const copy = template.copyTo(directory, nodeFiles);
   await copy.open();
+  await tried.prepare?.(copy);
   // Those that are to be found out fail by themselves.
   await tried.run(copy).catch(() => undefined);
   const facts = copy.facts();
@@ -129,6 +130,7 @@ class Attempt {
     nth: number,
   ): Promise<string | undefined> {
     await this.#world.open();
+    await tried.prepare?.(this.#world);
     this.#before = this.#world.facts();
     this.#state = storeState(this.#directory);
     this.#faulty.arm({ calls, nth, code, isSticky });
@@ -155,6 +157,7 @@ class Attempt {
         expect(storeState(this.#directory)).toEqual(this.#state);
       }
     }
+    if (tried.isRepair === true && !world.isOpen) await SnapshotStore.repair(this.#directory);
     if (!world.isOpen) await world.open();
     const before = this.#before ?? world.facts();
     const now = after(before, world.facts());

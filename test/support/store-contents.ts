@@ -32,14 +32,18 @@ export interface StoredPack {
   readonly frames: readonly StoredFrame[];
 }
 
-/** All packs of a store, in the order of their snapshots' ids. */
+/** All packs of a store that hold manifests, in the order of their snapshots' ids. */
 export async function packsOf(directory: string): Promise<StoredPack[]> {
   const zstd = await loadZstd();
   const descriptors = new DescriptorPool(nodeFiles, 8);
   try {
-    const packs = packFiles(directory).map((path) =>
-      describePack(openPack(nodeFiles, descriptors, zstd, path)),
+    const readers = packFiles(directory).map((path) =>
+      openPack(nodeFiles, descriptors, zstd, path),
     );
+    const holders = readers.filter(({ footer }) =>
+      footer.entries.some(({ type }) => type === 'manifest'),
+    );
+    const packs = holders.map(describePack);
     return packs.sort((a, b) => (a.snapshot < b.snapshot ? -1 : 1));
   } finally {
     descriptors.close();

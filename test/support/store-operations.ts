@@ -3,11 +3,12 @@
  * write, and what fails at every call. A world is a store, and all that must be found in it.
  */
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { Snapshot, SnapshotStore } from '../../src/index.ts';
+import { dirname, join } from 'node:path';
+import { type Snapshot, SnapshotStore } from '../../src/index.ts';
 import type { Files } from '../../src/files/files.ts';
+import { syncDirectory } from '../../src/files/transfer.ts';
 import { type Memory, randomPage, randomPages, withBytes, writeDump } from './made-memory.ts';
-import { packFiles } from './store-contents.ts';
+import { packFiles, packsOf, type StoredPack } from './store-contents.ts';
 import { describeTree } from './trees.ts';
 import { openUnmanaged } from './unmanaged-stores.ts';
 
@@ -35,6 +36,10 @@ export interface StoreOperation {
   readonly mayBeDone?: boolean;
   /** Whether it closes the store, which then has another staging area. */
   readonly closes?: boolean;
+  /** What is done to the store before, of which no failure is tried. */
+  readonly prepare?: (world: World) => Promise<void>;
+  /** Whether a store that it has left may have to be repaired before it can be opened. */
+  readonly isRepair?: boolean;
 }
 
 /** The operations; `world.live` and `world.removed` are sorted by age. */
@@ -53,6 +58,13 @@ export const OPERATIONS: readonly StoreOperation[] = [
   { name: 'prune', run: (world) => world.prune() },
   { name: 'backup', run: (world) => world.backup() },
   { name: 'collect', run: (world) => world.collect(), mayBeDone: true },
+  {
+    name: 'repair',
+    prepare: (world) => world.damage(),
+    run: (world) => world.repair(),
+    closes: true,
+    isRepair: true,
+  },
 ];
 
 /** The operation of that name. */
@@ -154,6 +166,37 @@ export class World {
   /** Marks all snapshots but the newest as removed. */
   async prune(): Promise<void> {
     await this.store.timeline('t').prune({ keepLast: 1 });
+  }
+
+  /**
+   * Damages a frame of the newest pack and captures its pages once more, so that they can be found
+   * again, and gives the oldest pack a name that is none.
+   */
+  async damage(): Promise<void> {
+    const packs = await packsOf(this.directory);
+    const newest = packs.findLast(({ frames }) => frames.some(({ isDelta }) => !isDelta));
+    const frame = newest?.frames.find(({ isDelta }) => !isDelta);
+    if (newest === undefined || frame === undefined) throw new Error('no pack has full pages');
+    await this.close();
+    const fd = this.#files.open(newest.path, 'write');
+    this.#files.write(fd, Buffer.from('damage'), frame.offset + 30);
+    this.#files.sync(fd);
+    this.#files.close(fd);
+    await this.open();
+    await this.store.verify({ level: 'packs' });
+    await this.capture({ isSame: true });
+    await this.close();
+    const [{ path: oldest }] = packs as [StoredPack];
+    this.#files.rename(oldest, `${oldest}.bak`);
+    syncDirectory(this.#files, dirname(oldest));
+    await this.open();
+  }
+
+  /** Closes the store, repairs it, and opens it again. */
+  async repair(): Promise<void> {
+    await this.close();
+    await SnapshotStore.repair(this.directory, { files: this.#files, level: 'packs' });
+    await this.open();
   }
 
   /** Copies the store elsewhere, which is not to be found in it. */
