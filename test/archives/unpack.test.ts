@@ -128,7 +128,7 @@ describe('an archive', () => {
     ]);
   });
 
-  it('keeps owners, devices, times and extended attributes of the container’s files', async () => {
+  it('keeps owners, devices, times and extended attributes of a container’s files', async () => {
     const archive = archiveWithFiles(
       paxMember({ mtime: '-1.5', 'SCHILY.xattr.security.capability': Buffer.from([0, 0xff]) }),
       { name: 'a', owner: 70_000 },
