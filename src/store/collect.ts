@@ -24,13 +24,14 @@ import {
 import { planCollection, type CollectPlan } from './collect-plan.ts';
 import { Compaction } from './compact.ts';
 import { condemn, condemnable } from './condemn.ts';
+import type { CondemnedThen } from './condemned.ts';
 import { writableStaging, type StoreContext } from './context.ts';
 import { evictCache } from './heads.ts';
 import { cleanIndex } from './index-merge.ts';
 import type { LiveSlots } from './live-slots.ts';
 import { lockCollection } from './locks.ts';
 import { markLive, type MarkOptions } from './mark.ts';
-import { awaitOlderWork } from './older-work.ts';
+import { awaitOlderWork, hasOlderWork } from './older-work.ts';
 import { publishPack } from './publish.ts';
 import { unlinkRetired, type Patience } from './retired.ts';
 import { StagedPack } from './staged-pack.ts';
@@ -128,23 +129,43 @@ class Collection {
   }
 
   async run(): Promise<CollectReport> {
+    const { generation } = this.#context.catalog;
+    const before = this.#context.condemned.now;
     await this.#unlink();
     const { survey, condemned, known, live } = await this.#condemn();
-    const isAlone = await this.#awaitOlderWork();
-    if (isAlone) {
-      await this.#context.catalog.collections.bury(this.#options.signal, [...known]);
-      // What older work has committed meanwhile may refer to what is condemned.
-      const inventory = takeInventory(this.#context);
-      const rows = this.#rows();
-      const since = rows.filter((row) => !row.condemned && !known.has(row.id));
-      await this.#mark(since, { live });
-      const plan = await this.#plan(inventory, live, rows);
-      await this.#drop(plan);
-      await this.#compact(plan);
-      await this.#unlink();
-      await this.#tidy();
-    }
+    if (await this.#awaitOlderWork()) await this.#finish(known, live);
+    else if (!hasOlderWork(this.#context, this.#own, generation)) await this.#goOn(before);
     return this.#report(survey, condemned, false);
+  }
+
+  async #finish(known: ReadonlySet<string>, live: LiveSlots): Promise<void> {
+    await this.#context.catalog.collections.bury(this.#options.signal, [...known]);
+    // What older work has committed meanwhile may refer to what is condemned.
+    const inventory = takeInventory(this.#context);
+    const rows = this.#rows();
+    const since = rows.filter((row) => !row.condemned && !known.has(row.id));
+    await this.#mark(since, { live });
+    await this.#carryOut(await this.#plan(inventory, { live, rows }));
+    await this.#tidy();
+  }
+
+  /**
+   * Where older work takes its time: drops what an earlier collection has condemned, of which that
+   * work knew. Otherwise long operations that overlap would keep all space for ever.
+   */
+  async #goOn(condemned: CondemnedThen): Promise<void> {
+    const inventory = takeInventory(this.#context);
+    const rows = this.#rows();
+    const unknown = await findUnknownNeeds(this.#context, rows, this.#pacer);
+    // What was condemned just now as well: older work may still need it.
+    const live = await this.#mark(rows, { whole: unknown.segments });
+    await this.#carryOut(await this.#plan(inventory, { live, rows, condemned }));
+  }
+
+  async #carryOut(plan: CollectPlan): Promise<void> {
+    await this.#drop(plan);
+    await this.#compact(plan);
+    await this.#unlink();
   }
 
   #rows(): SnapshotRow[] {
@@ -225,11 +246,10 @@ class Collection {
   /** From here on nothing new refers to what is not live: the plan stays right. */
   async #plan(
     inventory: Inventory,
-    live: LiveSlots,
-    rows: readonly SnapshotRow[],
+    needs: Omit<Needs, 'condemned'> & Partial<Needs>,
   ): Promise<CollectPlan> {
-    const condemned = this.#context.condemned.now;
-    const { packs } = await this.#survey(inventory, { live, rows, condemned });
+    const condemned = needs.condemned ?? this.#context.condemned.now;
+    const { packs } = await this.#survey(inventory, { ...needs, condemned });
     const plan = planCollection(packs, this.#limits);
     const all = planCollection(packs, { ...this.#limits, maxBytes: Infinity });
     if (plan.compact.length < all.compact.length) this.#isComplete = false;

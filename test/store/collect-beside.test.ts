@@ -236,3 +236,31 @@ test('a snapshot undeleted while a collection begins stays, or is gone', async (
   expect(store.timeline('t').list()).toHaveLength(8 - gone);
   expect((await store.verify()).problems).toEqual([]);
 });
+
+test('what an earlier collection condemned goes though operations that overlap never end', async () => {
+  const { store, snapshots, memories } = await openSeries(newPath, { count: 4, workers: 0 });
+  const reader = await openStore(store.directory, { workers: 0 });
+  const last = snapshots.at(-1) as Snapshot;
+  const [one, two] = [stalledStream(), stalledStream()];
+  const first = reader.snapshot(last.id).export(one.stream);
+  await until(() => one.bytes() > 0);
+  for (const snapshot of snapshots.slice(0, 2)) await snapshot.remove();
+  const options = { wasteThreshold: 0, maxMilliseconds: 0 };
+  expect(await store.collect(options)).toMatchObject({ complete: false, compactedPacks: 0 });
+
+  const second = (await openStore(store.directory)).snapshot(last.id).export(two.stream);
+  await until(() => two.bytes() > 0);
+  one.release();
+  await first;
+  await snapshots[2]?.remove();
+  const before = packBytes(store.directory);
+  const report = await store.collect({ wasteThreshold: 0 });
+  expect(report.complete).toBe(false);
+  expect(report.droppedPacks + report.compactedPacks).toBeGreaterThan(0);
+  two.release();
+  await second;
+  expect(await store.collect({ wasteThreshold: 0 })).toMatchObject({ complete: true });
+  expect(packBytes(store.directory)).toBeLessThan(before);
+  await expectMemory(last, memories.at(-1), newPath);
+  expect((await store.verify()).problems).toEqual([]);
+}, 60_000);
