@@ -60,7 +60,7 @@ describe.each(['quick', 'packs'] as const)('at level %s', (level) => {
     [1, 4, 7],
   ])('packs that have each other’s names get their own again (%d, %d …)', async (...indexes) => {
     const { rich, packs } = await copyOfOriginal();
-    const rotated = indexes.map((index) => packs[index as number] as StoredPack);
+    const rotated = indexes.map((index) => packs[index] as StoredPack);
     rotate(rotated);
     const report = await repair(rich, level);
     expect(report).toMatchObject({ catalog: 'kept', snapshots: { lost: [] } });
