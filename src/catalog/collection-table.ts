@@ -119,7 +119,7 @@ export class CollectionTable {
       const { pack, manifests, snapshots, slots } = sentence;
       if (!snapshots.every((id) => this.#snapshots.isMarked(id))) return undefined;
       const generation = this.#nextGeneration(sentence.statesChanged);
-      const number = pack && this.#packs.addPack(pack);
+      const number = pack && this.#packs.findOrAddPack(pack);
       for (const manifest of manifests) {
         const { id, digest, revision, baseId } = manifest;
         this.#snapshots.replaceManifest(id, { pack: number as number, digest, revision, baseId });
@@ -155,7 +155,7 @@ export class CollectionTable {
     return await this.#database.write(signal, () => {
       const { pack, packs, segments, goneSegments, manifests } = replacement;
       const generation = this.#nextGeneration(undefined);
-      const number = pack && this.#packs.addPack(pack);
+      const number = pack && this.#packs.findOrAddPack(pack);
       for (const segment of segments) {
         this.#packs.moveSegment(segment.number, number as number, segment);
         this.#putCondemned(segment.number, new Uint8Array(0));

@@ -34,8 +34,6 @@ export interface StoreRow {
   readonly statesChanged: number;
 }
 
-const NUMBER_OF_PACK = 'SELECT number FROM packs WHERE name = ?';
-
 /** Reads and writes rows of packs and segments. */
 export class PackTable {
   readonly #database: CatalogDatabase;
@@ -91,9 +89,13 @@ export class PackTable {
   }
 
   /** Adds a pack, unless the same bytes are known already, and returns its number. */
+  findOrAddPack(pack: { readonly name: string; readonly sizeBytes: number }): number {
+    const sql = 'SELECT number FROM packs WHERE name = ?';
+    return this.#database.get<{ number: number }>(sql, pack.name)?.number ?? this.addPack(pack);
+  }
+
+  /** Adds a pack, and returns its number. */
   addPack(pack: { readonly name: string; readonly sizeBytes: number }): number {
-    const known = this.#database.get<{ number: number }>(NUMBER_OF_PACK, pack.name);
-    if (known !== undefined) return known.number;
     const number = this.nextNumber('packs');
     const columns = [number, pack.name, pack.sizeBytes, this.store().generation];
     const checksum = rowChecksum('packs', columns);
