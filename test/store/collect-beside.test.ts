@@ -237,7 +237,7 @@ test('a snapshot undeleted while a collection begins stays, or is gone', async (
   expect((await store.verify()).problems).toEqual([]);
 });
 
-test('what an earlier collection condemned goes though operations that overlap never end', async () => {
+test('what was condemned before goes, though operations that overlap never end', async () => {
   const { store, snapshots, memories } = await openSeries(newPath, { count: 4, workers: 0 });
   const reader = await openStore(store.directory, { workers: 0 });
   const last = snapshots.at(-1) as Snapshot;
