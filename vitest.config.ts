@@ -14,7 +14,10 @@ export const LONG_SUITES: readonly string[] = [
   'test/store/{backup-cut-off,bit-flips,repair,repair-{packs,faults,heal,names}}.test.ts',
   'test/store/{crashes,nth-failures,failing-system,file-histories}.test.ts',
   'test/store/{collected-histories,collect-{aborts,beside,damage,namespaces}}.test.ts',
-  'test/live/{podman-itself,mapped-files}.test.ts',
+  'test/store/{damage,chain-damage,heads,warm-captures,delta-chains,hostile-archives}.test.ts',
+  'test/store/{incremental-archives,backup,collect-views}.test.ts',
+  'test/cli/retention.test.ts',
+  'test/live/{podman,podman-itself,criu-itself,mapped-files}.test.ts',
   'test/support/listing.test.ts',
 ];
 
