@@ -161,7 +161,9 @@ export class Catalog {
     const number = known?.number ?? this.#packs.nextNumber('timelines');
     const last = Math.max(known?.last_sequence ?? 0, sequence);
     const checksum = rowChecksum('timelines', [number, name, last]);
-    const put = 'INSERT OR REPLACE INTO timelines VALUES (?, ?, ?, ?)';
+    // Not REPLACE: it would also write the index of names.
+    const put = `INSERT INTO timelines VALUES (?, ?, ?, ?) ON CONFLICT (number)
+      DO UPDATE SET last_sequence = excluded.last_sequence, checksum = excluded.checksum`;
     this.#database.run(put, number, name, last, checksum);
     return number;
   }

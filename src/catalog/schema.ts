@@ -72,8 +72,6 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX snapshots_by_time ON snapshots (timeline, taken_at_ms, sequence);
 
-  CREATE INDEX snapshots_by_base ON snapshots (base_id);
-
   -- Slots that no snapshot needs. They are still there, and nothing new may refer to them.
   CREATE TABLE condemned (
     segment       INTEGER PRIMARY KEY REFERENCES segments (number),
