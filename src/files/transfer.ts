@@ -2,6 +2,7 @@
  * Whole reads and writes over the door: short counts are continued, an early end is an error, and
  * what is read into memory at once has a stated maximum.
  */
+import { dirname } from 'node:path';
 import { storageError, StoreError, type StoreErrorCode } from '../errors.ts';
 import type { FilePath, Files } from './files.ts';
 
@@ -61,6 +62,17 @@ export function syncDirectory(files: Files, path: FilePath): void {
   } finally {
     files.close(fd);
   }
+}
+
+/**
+ * Gives a file another name, which must be free, so that a power cut leaves it one of the two: a
+ * rename that is not durable may have taken the old name away, and not given the new one yet.
+ */
+export function moveDurably(files: Files, from: string, to: string): void {
+  files.link(from, to);
+  syncDirectory(files, dirname(to));
+  files.unlink(from);
+  syncDirectory(files, dirname(from));
 }
 
 /** Whether something stands at `path`; only a clear "no such file" counts as no. */

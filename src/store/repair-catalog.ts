@@ -14,7 +14,7 @@ import { emptySalvage, salvageCatalog, type SalvagedCatalog } from '../catalog/s
 import { isDamage, StoreError, storageError } from '../errors.ts';
 import { copyStable } from '../files/copy-stable.ts';
 import type { Files } from '../files/files.ts';
-import { exists, syncDirectory } from '../files/transfer.ts';
+import { exists, moveDurably, syncDirectory } from '../files/transfer.ts';
 import type { StoreLayout } from './layout.ts';
 
 /** What was read of the old catalog. */
@@ -170,9 +170,7 @@ export function replaceCatalog(
     }
     damaged.sync();
     syncDirectory(files, directory);
-    files.rename(waiting, catalogFile);
-    syncDirectory(files, directory);
-    damaged.sync();
+    moveDurably(files, waiting, catalogFile);
     for (const path of old) files.unlink(path);
   } catch (error) {
     throw storageError('put the new catalog in its place', catalogFile, error);

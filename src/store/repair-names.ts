@@ -9,12 +9,11 @@ import { sameBytes } from '../bytes/hex.ts';
 import type { SalvagedCatalog } from '../catalog/salvage.ts';
 import { isDamage } from '../errors.ts';
 import { DescriptorPool } from '../files/descriptor-pool.ts';
-import { exists, syncDirectory } from '../files/transfer.ts';
+import { exists, moveDurably, syncDirectory } from '../files/transfer.ts';
 import { openPack } from '../pack/pack-set.ts';
 import type { PackReader } from '../pack/reader.ts';
 import type { RepairWork } from './repair-plan.ts';
 import { checkPack, listPackFiles, packNameOf, type UnreadablePack } from './repair-scan.ts';
-import { movePack } from './repair-staged.ts';
 
 /** A pack that is to be renamed. */
 export interface MisnamedPack {
@@ -35,7 +34,7 @@ export interface PackNames {
 
 const NOTHING = new Uint8Array(0);
 /** How files end that are being renamed. */
-const MOVING = '.moving';
+const MOVING = '.moving-';
 
 /** Lists the packs, and finds out which have wrong names. */
 export async function findNames(work: RepairWork, salvage: SalvagedCatalog): Promise<PackNames> {
@@ -163,16 +162,27 @@ async function nameOf(reader: PackReader, pacer: RepairWork['pacer']): Promise<s
  */
 export function renamePacks(work: RepairWork, misnamed: readonly MisnamedPack[]): void {
   const { files, layout, packs, staged } = work;
-  for (const { path, name } of misnamed) {
+  const moving = misnamed.map(({ path, name }) => {
     const former = packNameOf(layout, path);
     if (former !== undefined) packs.forget(former);
     packs.forget(name);
-    movePack(files, layout, path, layout.packFile(name) + MOVING);
-    if (exists(files, dirname(path))) syncDirectory(files, dirname(path));
-  }
-  for (const { path, name } of misnamed) {
     const place = layout.packFile(name);
-    movePack(files, layout, place + MOVING, place);
+    if (!exists(files, dirname(place))) files.mkdir(dirname(place), 0o700);
+    syncDirectory(files, layout.packs);
+    const between = freePath(files, place);
+    moveDurably(files, path, between);
+    return between;
+  });
+  for (const [i, { path, name }] of misnamed.entries()) {
+    moveDurably(files, moving[i] as string, layout.packFile(name));
     staged.delete(name, path);
+  }
+}
+
+/** A repair that was cut off may have left a name of this kind. */
+function freePath(files: RepairWork['files'], place: string): string {
+  for (let number = 1; ; number++) {
+    const path = `${place}${MOVING}${number}`;
+    if (!exists(files, path)) return path;
   }
 }

@@ -60,7 +60,7 @@ export class StagedPacks {
 }
 
 /** Renames a file to a place in packs/, for good. */
-export function movePack(files: Files, layout: StoreLayout, path: string, place: string): void {
+function movePack(files: Files, layout: StoreLayout, path: string, place: string): void {
   const directory = dirname(place);
   if (!exists(files, directory)) files.mkdir(directory, 0o700);
   // Even when it is not new: whoever made it may have died before this sync.

@@ -7,11 +7,9 @@
 import { expect, test } from 'vitest';
 import { crashEverywhere, type CrashReport, playHistory } from '../support/crash-histories.ts';
 import { randomNumbers } from '../support/kills.ts';
-import { type StoreOperation, OPERATIONS as ALL } from '../support/store-operations.ts';
+import { type StoreOperation, OPERATIONS } from '../support/store-operations.ts';
 import { memoryPaths } from '../support/temporary.ts';
 
-/** Without repairs, of which power cuts still find more than they should. */
-const OPERATIONS = ALL.filter(({ isRepair }) => isRepair !== true);
 const newPath = memoryPaths();
 const isBounded = process.env['CRIU_TIMELINE_CASES'] !== undefined;
 const cases = Number(process.env['CRIU_TIMELINE_CASES'] ?? 100);

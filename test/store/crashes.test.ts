@@ -10,13 +10,11 @@ import { crashEverywhere, type PlayedHistory, playHistory } from '../support/cra
 import { Disk } from '../support/disk-model.ts';
 import { imageOf, SYSTEMATIC } from '../support/disk-images.ts';
 import { randomNumbers } from '../support/kills.ts';
-import { type StoreOperation, operation, OPERATIONS as ALL } from '../support/store-operations.ts';
+import { type StoreOperation, operation, OPERATIONS } from '../support/store-operations.ts';
 import { memoryPaths } from '../support/temporary.ts';
 import { packFiles } from '../support/store-contents.ts';
 import { describeTree } from '../support/trees.ts';
 
-/** Without repairs, of which power cuts still find more than they should. */
-const OPERATIONS = ALL.filter(({ isRepair }) => isRepair !== true);
 const newPath = memoryPaths();
 
 /** Captures make hundreds of different images: such a part of them is checked, and of others. */

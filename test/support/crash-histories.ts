@@ -84,8 +84,11 @@ export async function playHistory(
   };
   await play(0, () => world.open());
   for (const [i, { run, prepare }] of operations.entries()) {
-    await prepare?.(world);
-    if (prepare !== undefined) facts.splice(-1, 1, world.facts());
+    if (prepare !== undefined) {
+      recorder.mark('prepare', i + 1);
+      await prepare(world);
+      facts.splice(-1, 1, world.facts());
+    }
     await play(i + 1, () => run(world));
   }
   await world.close();
@@ -148,14 +151,21 @@ function* momentsOf(
   const { events, facts, contents } = history;
   let acknowledged = -1;
   let running: number | undefined;
+  let isPreparing = false;
   for (const [i, { event, databases }] of events.entries()) {
     disk.apply(event);
-    if (event.kind === 'begin') running = event.step;
+    if (event.kind === 'prepare') isPreparing = true;
+    if (event.kind === 'begin') {
+      running = event.step;
+      isPreparing = false;
+    }
     if (event.kind === 'end') {
       acknowledged = event.step;
       running = undefined;
     }
     if ((running ?? acknowledged) < fromStep || (whenIdle && running !== undefined)) continue;
+    // What prepares a step is no operation: nobody says what a cut in it may leave.
+    if (isPreparing) continue;
     const next = events[i + 1]?.databases ?? databases;
     const after = running === undefined ? undefined : facts[running];
     // The last acknowledged step is the end: what follows only closes the store.

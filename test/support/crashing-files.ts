@@ -11,7 +11,7 @@ import { nodeFiles } from '../../src/files/node-files.ts';
 
 /** Where a step of the test begins, or has been acknowledged. */
 export interface Mark {
-  readonly kind: 'begin' | 'end';
+  readonly kind: 'prepare' | 'begin' | 'end';
   readonly step: number;
 }
 
@@ -73,7 +73,7 @@ export class CrashingFiles {
   }
 
   /** Says that a step of the test begins, or that it has been acknowledged. */
-  mark(kind: 'begin' | 'end', step: number): void {
+  mark(kind: Mark['kind'], step: number): void {
     this.#record({ kind, step }, this.#databases());
   }
 
