@@ -19,6 +19,11 @@ export function sha256(bytes: Uint8Array): Uint8Array {
   return hash('sha256', bytes, 'buffer');
 }
 
+/** The SHA-256 of a text in UTF-8, in hex: a short one in 1 us, in 3 with bytes and a buffer. */
+export function sha256OfText(text: string): string {
+  return hash('sha256', text, 'hex');
+}
+
 /**
  * Writes the SHA-256 of `bytes` into `target` at `offset`. Through a string, because one-shot
  * `hash` returns strings faster than buffers: 2.18 against 2.53 us for a page.

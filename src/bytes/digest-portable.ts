@@ -4,6 +4,7 @@
  */
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
 import type { Hasher } from './digest-node.ts';
+import { toHex } from './hex.ts';
 
 export type { Hasher };
 
@@ -13,6 +14,11 @@ export const DIGEST_BYTES = 32;
 /** The SHA-256 of `bytes`. */
 export function sha256(bytes: Uint8Array): Uint8Array {
   return nobleSha256(bytes);
+}
+
+/** The SHA-256 of a text in UTF-8, in hex. */
+export function sha256OfText(text: string): string {
+  return toHex(nobleSha256(new TextEncoder().encode(text)));
 }
 
 /** Writes the SHA-256 of `bytes` into `target` at `offset`. */

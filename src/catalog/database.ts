@@ -74,6 +74,16 @@ export class CatalogDatabase {
     return this.#attempt(() => this.#prepare(sql).all(...values)) as Row[];
   }
 
+  /** All rows of a query that gives each of them as a JSON array. */
+  arrays<Row>(sql: string, ...values: Parameter[]): Row[] {
+    const texts = this.#attempt(() =>
+      this.#prepare(sql)
+        .pluck()
+        .all(...values),
+    );
+    return JSON.parse(`[${texts.join(',')}]`) as Row[];
+  }
+
   /** Runs a statement that returns nothing. */
   run(sql: string, ...values: Parameter[]): void {
     this.#attempt(() => this.#prepare(sql).run(...values));

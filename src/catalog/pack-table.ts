@@ -5,15 +5,44 @@
 import { StoreError } from '../errors.ts';
 import type { CatalogDatabase } from './database.ts';
 import {
+  bytesOf,
   checkPack,
   checkRow,
+  type Columns,
   decodeIntact,
   type JoinedPack,
+  jsonOf,
   PACK_COLUMNS,
   type PackRow,
   rowChecksum,
   type SegmentRow,
 } from './rows.ts';
+
+const SEGMENT_COLUMNS: Columns = [
+  ['segments.number', 'integer'],
+  ['segments.identity', 'blob'],
+  ['segments.pack', 'integer'],
+  ['segments.local', 'integer'],
+  ['segments.pages', 'integer'],
+  ['segments.frame_bytes', 'integer'],
+  ['segments.checksum', 'blob'],
+];
+const PACKS = `SELECT ${jsonOf(PACK_COLUMNS)} FROM packs WHERE number > ? ORDER BY number`;
+const SEGMENTS = `SELECT ${jsonOf([...SEGMENT_COLUMNS, ...PACK_COLUMNS])}
+  FROM segments JOIN packs ON packs.number = segments.pack
+  WHERE segments.number > ? ORDER BY segments.number`;
+
+/** What `SEGMENTS` gives of each. */
+type JoinedSegment = readonly [
+  number: number,
+  identity: string,
+  pack: number,
+  local: number,
+  pages: number,
+  frameBytes: number,
+  checksum: string,
+  ...JoinedPack,
+];
 
 /** A segment as a pack holds it. */
 export interface SegmentToAdd {
@@ -64,27 +93,22 @@ export class PackTable {
 
   /** Packs with a number above `after`, the oldest first; damaged rows go on the list instead. */
   packs(after: number, damage: StoreError[]): PackRow[] {
-    const sql = 'SELECT * FROM packs WHERE number > ? ORDER BY number';
-    return decodeIntact(this.#database.all<PackColumns>(sql, after), damage, (row) => {
-      const { number, name, size_bytes: sizeBytes, generation } = row;
-      const columns = [number, name, sizeBytes, generation];
-      checkRow(this.#database.file, 'packs', number, columns, row.checksum);
+    const { file } = this.#database;
+    return decodeIntact(this.#database.arrays<JoinedPack>(PACKS, after), damage, (row) => {
+      checkPack(file, row);
+      const [number, name, sizeBytes] = row;
       return { number, name, sizeBytes };
     });
   }
 
   /** Segments with a number above `after`, the oldest first; damaged rows as in `packs`. */
   segments(after: number, damage: StoreError[]): SegmentRow[] {
-    const sql = `SELECT segments.*, ${PACK_COLUMNS}
-      FROM segments JOIN packs ON packs.number = segments.pack
-      WHERE segments.number > ? ORDER BY segments.number`;
     const { file } = this.#database;
-    return decodeIntact(this.#database.all<SegmentColumns>(sql, after), damage, (row) => {
-      const { number, identity, pack, local, pages, frame_bytes, pack_name: packName } = row;
-      const columns = [number, identity, pack, local, pages, frame_bytes];
-      checkRow(file, 'segments', number, columns, row.checksum);
-      checkPack(file, row);
-      return { number, identity, packName, local };
+    return decodeIntact(this.#database.arrays<JoinedSegment>(SEGMENTS, after), damage, (row) => {
+      const [number, identity, , local, , , checksum, ...pack] = row;
+      checkRow(file, 'segments', number, row.slice(0, 6), checksum);
+      checkPack(file, pack);
+      return { number, identity: bytesOf(identity), packName: pack[1], local };
     });
   }
 
@@ -154,23 +178,5 @@ interface StoreColumns {
   readonly store_id: Uint8Array;
   readonly generation: number;
   readonly states_changed: number;
-  readonly checksum: Uint8Array;
-}
-
-interface PackColumns {
-  readonly number: number;
-  readonly name: string;
-  readonly size_bytes: number;
-  readonly generation: number;
-  readonly checksum: Uint8Array;
-}
-
-interface SegmentColumns extends JoinedPack {
-  readonly number: number;
-  readonly identity: Uint8Array;
-  readonly pack: number;
-  readonly local: number;
-  readonly pages: number;
-  readonly frame_bytes: number;
   readonly checksum: Uint8Array;
 }

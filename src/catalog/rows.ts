@@ -1,11 +1,10 @@
 /**
  * Rows of the catalog as the rest of the library sees them, and the checksum that each one
- * carries: the first 8 bytes of the SHA-256 of its table's name and all its columns in order, each
- * as a type byte, a varint length and its bytes (numbers as decimal text).
+ * carries: the first 8 bytes of the SHA-256 of its table's name and a JSON array (ECMA-262,
+ * JSON.stringify) of all its columns in order, bytes in lower-case hex.
  */
-import { sha256 } from '#digest';
-import { sameBytes } from '../bytes/hex.ts';
-import { ByteWriter } from '../bytes/writer.ts';
+import { sha256OfText } from '#digest';
+import { toHex } from '../bytes/hex.ts';
 import { StoreError } from '../errors.ts';
 import type { SnapshotKind } from '../manifest/manifest.ts';
 
@@ -59,67 +58,83 @@ export interface SnapshotRow {
 /** A value of a column. */
 export type ColumnValue = string | number | Uint8Array | null;
 
-const CHECKSUM_BYTES = 8;
-const TYPE = { null: 0, number: 1, text: 2, blob: 3 } as const;
+/** A value of a column in JSON: bytes are in hex. */
+export type JsonValue = string | number | null;
+
+/** Columns of one row by name, and what is in them. */
+export type Columns = readonly (readonly [name: string, type: 'integer' | 'text' | 'blob'])[];
+
+const CHECKSUM_DIGITS = 16;
+
+/**
+ * SQL for a JSON array of columns. SQLite gives 2,000 rows of 23 columns so in 8 ms, as arrays in
+ * 22 and as objects in 45. Whatever damage has made of a column, it is of its type here.
+ */
+export function jsonOf(columns: Columns): string {
+  const values = columns.map(([name, type]) => {
+    if (type !== 'blob') return `CAST(${name} AS ${type})`;
+    return `CASE WHEN ${name} IS NULL THEN NULL ELSE lower(hex(${name})) END`;
+  });
+  return `json_array(${values.join(', ')})`;
+}
+
+/** The bytes of a value in JSON. */
+export function bytesOf(value: string): Uint8Array {
+  return Buffer.from(value, 'hex');
+}
 
 /** The checksum of a row. */
 export function rowChecksum(table: string, columns: readonly ColumnValue[]): Uint8Array {
-  writer.clear();
-  writer.text(table);
-  for (const value of columns) writeColumn(value);
-  return sha256(writer.bytes()).slice(0, CHECKSUM_BYTES);
+  return bytesOf(checksumOf(table, columns.map(jsonValueOf)));
 }
 
-/** One for all rows: a new one for each was a third of the time of a list. */
-const writer = new ByteWriter(4096);
+function jsonValueOf(value: ColumnValue): JsonValue {
+  return value instanceof Uint8Array ? toHex(value) : value;
+}
 
-function writeColumn(value: ColumnValue): void {
-  if (value === null) {
-    writer.u8(TYPE.null);
-  } else if (typeof value === 'number') {
-    writer.u8(TYPE.number);
-    writer.text(String(value));
-  } else if (typeof value === 'string') {
-    writer.u8(TYPE.text);
-    writer.text(value);
-  } else {
-    writer.u8(TYPE.blob);
-    writer.byteString(value);
-  }
+function checksumOf(table: string, columns: readonly ColumnValue[]): string {
+  return sha256OfText(table + JSON.stringify(columns)).slice(0, CHECKSUM_DIGITS);
 }
 
 /** The columns of a pack that another row refers to, for `checkPack`. */
-export const PACK_COLUMNS: string = `packs.number AS pack_number, packs.name AS pack_name,
-  packs.size_bytes AS pack_size_bytes, packs.generation AS pack_generation,
-  packs.checksum AS pack_checksum`;
+export const PACK_COLUMNS: Columns = [
+  ['packs.number', 'integer'],
+  ['packs.name', 'text'],
+  ['packs.size_bytes', 'integer'],
+  ['packs.generation', 'integer'],
+  ['packs.checksum', 'blob'],
+];
 
-/** What `PACK_COLUMNS` select. */
-export interface JoinedPack {
-  readonly pack_number: number;
-  readonly pack_name: string;
-  readonly pack_size_bytes: number;
-  readonly pack_generation: number;
-  readonly pack_checksum: Uint8Array;
+/** What `PACK_COLUMNS` give. */
+export type JoinedPack = readonly [
+  number: number,
+  name: string,
+  sizeBytes: number,
+  generation: number,
+  checksum: string,
+];
+
+/** @throws StoreError CORRUPT when the row of a pack is not what was written. */
+export function checkPack(catalog: string, pack: JoinedPack): void {
+  checkRow(catalog, 'packs', pack[0], pack.slice(0, -1), pack[4]);
 }
 
-/** @throws StoreError CORRUPT when the pack that a row refers to is not what was written. */
-export function checkPack(catalog: string, row: JoinedPack): void {
-  const { pack_number: number, pack_name: name, pack_size_bytes, pack_generation } = row;
-  const columns = [number, name, pack_size_bytes, pack_generation];
-  checkRow(catalog, 'packs', number, columns, row.pack_checksum);
-}
-
-/** @throws StoreError CORRUPT when a row is not what was written. */
+/**
+ * @param checksum in hex when the columns are what `jsonOf` gives, as bytes otherwise.
+ * @throws StoreError CORRUPT when a row is not what was written.
+ */
 export function checkRow(
   catalog: string,
   table: string,
   key: string | number,
   columns: readonly ColumnValue[],
-  checksum: Uint8Array,
+  checksum: Uint8Array | string,
 ): void {
+  const isJson = typeof checksum === 'string';
+  const found = checksumOf(table, isJson ? columns : columns.map(jsonValueOf));
   // Where SQLite's own pages are damaged, any column may be null.
-  const isThere = (checksum as unknown) instanceof Uint8Array;
-  if (isThere && sameBytes(rowChecksum(table, columns), checksum)) return;
+  const written = isJson || (checksum as unknown) === null ? checksum : toHex(checksum);
+  if (found === written) return;
   throw new StoreError('CORRUPT', `damaged row ${key} of table ${table}`, { file: catalog });
 }
 

@@ -2,28 +2,32 @@
  * The table of snapshots: adding, finding, marking. Part of the catalog; each row is checked
  * against its checksum whenever it is read. Ids and names are resolved by the store, not here.
  */
-import { sameBytes } from '../bytes/hex.ts';
 import { StoreError } from '../errors.ts';
 import type { CatalogDatabase } from './database.ts';
 import {
   checkPack,
   checkRow,
-  decodeIntact,
-  type JoinedPack,
-  PACK_COLUMNS,
-  rowChecksum,
   type ColumnValue,
+  decodeIntact,
+  type JsonValue,
+  rowChecksum,
   type SnapshotRow,
 } from './rows.ts';
+import {
+  type ColumnName,
+  type JoinedSnapshot,
+  partsOf,
+  REMOVED,
+  SELECT_SNAPSHOT,
+  SNAPSHOT_COLUMNS,
+  snapshotOf,
+} from './snapshot-rows.ts';
 
 /** A snapshot that a capture adds. */
 export type SnapshotToAdd = Omit<
   SnapshotRow,
   'number' | 'packName' | 'removed' | 'condemned' | 'pinned' | 'note'
 >;
-
-/** What a mark says: nothing, that it is removed, or that it can no longer be undeleted. */
-export const REMOVED = { no: 0, marked: 1, condemned: 2 } as const;
 
 /** What may change of a snapshot. */
 export interface SnapshotState {
@@ -42,42 +46,7 @@ export interface StateToAdd {
 
 const NEW_STATE: StateToAdd = { removed: REMOVED.no, pinned: false, note: '' };
 
-const SELECT = `SELECT snapshots.*, timelines.name AS timeline_name,
-  timelines.last_sequence AS timeline_last_sequence, timelines.checksum AS timeline_checksum,
-  ${PACK_COLUMNS}
-  FROM snapshots
-  JOIN timelines ON timelines.number = snapshots.timeline
-  JOIN packs ON packs.number = snapshots.pack`;
-const COLUMNS = [
-  'number',
-  'id',
-  'timeline',
-  'sequence',
-  'kind',
-  'taken_at_ms',
-  'digest',
-  'parent_id',
-  'parent_digest',
-  'criu_run_id',
-  'labels',
-  'logical_bytes',
-  'logical_pages',
-  'new_pages',
-  'stored_bytes',
-  'pack',
-  'manifest_digest',
-  'revision',
-  'base_id',
-  'removed',
-  'pinned',
-  'note',
-] as const;
-
-type Columns = Record<
-  (typeof COLUMNS)[number] | 'timeline_name' | 'timeline_last_sequence',
-  ColumnValue
-> &
-  JoinedPack & { checksum: Uint8Array; timeline_checksum: Uint8Array };
+type RawColumns = Record<ColumnName, ColumnValue> & { readonly checksum: Uint8Array };
 
 /** A row of the table of timelines. */
 export interface TimelineColumns {
@@ -97,53 +66,26 @@ export class SnapshotTable {
   }
 
   #select(where: string, ...values: ColumnValue[]): SnapshotRow[] {
-    const rows = this.#database.all<Columns>(`${SELECT} ${where}`, ...values);
+    const rows = this.#database.arrays<JoinedSnapshot>(`${SELECT_SNAPSHOT} ${where}`, ...values);
     return rows.map((row) => this.#decode(row));
   }
 
-  #decode(row: Columns): SnapshotRow {
-    const columns = COLUMNS.map((name) => row[name]);
-    checkRow(this.#database.file, 'snapshots', String(row.id), columns, row.checksum);
-    this.#checkReferences(row);
-    return {
-      number: row.number as number,
-      id: row.id as string,
-      timelineName: row.timeline_name as string,
-      sequence: row.sequence as number,
-      kind: row.kind as SnapshotRow['kind'],
-      takenAtMs: row.taken_at_ms as number,
-      digest: row.digest as Uint8Array,
-      parentId: (row.parent_id as string | null) ?? undefined,
-      parentDigest: (row.parent_digest as Uint8Array | null) ?? undefined,
-      criuRunId: (row.criu_run_id as string | null) ?? undefined,
-      labels: JSON.parse(row.labels as string) as SnapshotRow['labels'],
-      logicalBytes: row.logical_bytes as number,
-      logicalPages: row.logical_pages as number,
-      newPages: row.new_pages as number,
-      storedBytes: row.stored_bytes as number,
-      packName: row.pack_name,
-      manifestDigest: row.manifest_digest as Uint8Array,
-      revision: row.revision as number,
-      baseId: (row.base_id as string | null) ?? undefined,
-      removed: row.removed !== REMOVED.no,
-      condemned: row.removed === REMOVED.condemned,
-      pinned: row.pinned === 1,
-      note: row.note as string,
-    };
+  #decode(row: JoinedSnapshot): SnapshotRow {
+    this.#check(row);
+    return snapshotOf(row);
   }
 
   /** Rows of a list mostly refer to the timeline that the one before refers to. */
-  #checkedTimeline: readonly ColumnValue[] = [];
+  #checkedTimeline: readonly JsonValue[] = [];
 
-  #checkReferences(row: Columns): void {
-    checkPack(this.#database.file, row);
-    const { timeline, timeline_name: name, timeline_checksum: checksum } = row;
-    const columns = [timeline, name, row.timeline_last_sequence];
-    const checked = this.#checkedTimeline;
-    const isChecked = columns.every((value, i) => value === checked[i]);
-    if (isChecked && sameBytes(checksum, checked[3] as Uint8Array)) return;
-    checkRow(this.#database.file, 'timelines', timeline as number, columns, checksum);
-    this.#checkedTimeline = [...columns, checksum];
+  #check(row: JoinedSnapshot): void {
+    const { file } = this.#database;
+    const { own, timeline, pack } = partsOf(row);
+    checkRow(file, 'snapshots', row[1], own.columns, own.checksum);
+    checkPack(file, pack);
+    if (timeline.every((value, i) => value === this.#checkedTimeline[i])) return;
+    checkRow(file, 'timelines', timeline[0], timeline.slice(0, -1), timeline[3]);
+    this.#checkedTimeline = timeline;
   }
 
   /** Snapshots of a timeline by sequence: the removed ones, or the others. */
@@ -157,7 +99,9 @@ export class SnapshotTable {
    * list instead.
    */
   all(damage: StoreError[] = []): SnapshotRow[] {
-    const rows = this.#database.all<Columns>(`${SELECT} ORDER BY snapshots.number`);
+    const rows = this.#database.arrays<JoinedSnapshot>(
+      `${SELECT_SNAPSHOT} ORDER BY snapshots.number`,
+    );
     return decodeIntact(rows, damage, (row) => this.#decode(row));
   }
 
@@ -339,7 +283,7 @@ export class SnapshotTable {
   removeUnpinned(ids: readonly string[]): boolean {
     const read = 'SELECT * FROM snapshots WHERE id = ?';
     for (const id of ids) {
-      const row = this.#database.get<Columns>(read, id);
+      const row = this.#database.get<RawColumns>(read, id);
       if (row === undefined || row.removed !== REMOVED.no || row.pinned !== 0) return false;
     }
     for (const id of ids) this.#update(id, { removed: REMOVED.marked });
@@ -347,19 +291,19 @@ export class SnapshotTable {
   }
 
   /** @internal Sets columns of a row, and its checksum, inside the catalog's transaction. */
-  #update(id: string, changes: Partial<Record<(typeof COLUMNS)[number], ColumnValue>>): void {
+  #update(id: string, changes: Partial<Record<ColumnName, ColumnValue>>): void {
     const read = 'SELECT * FROM snapshots WHERE id = ?';
-    const before = this.#database.get<Columns>(read, id) as Columns;
+    const before = this.#database.get<RawColumns>(read, id) as RawColumns;
     // A new checksum must not cover up for damage.
     const file = this.#database.file;
-    const columns = COLUMNS.map((name) => before[name]);
+    const columns = SNAPSHOT_COLUMNS.map(([name]) => before[name]);
     checkRow(file, 'snapshots', id, columns, before.checksum);
     const row = { ...before, ...changes };
     const checksum = rowChecksum(
       'snapshots',
-      COLUMNS.map((name) => row[name]),
+      SNAPSHOT_COLUMNS.map(([name]) => row[name]),
     );
-    const names = Object.keys(changes) as (typeof COLUMNS)[number][];
+    const names = Object.keys(changes) as ColumnName[];
     const sets = names.map((name) => `${name} = ?`).join(', ');
     const values = names.map((name) => row[name]);
     this.#database.run(

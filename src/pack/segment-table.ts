@@ -6,7 +6,7 @@
  * 72 bytes a segment: an open-addressed hash table over rows in the order of their numbers. A full
  * table is copied into a larger one, which readers are handed with their next task.
  */
-import { fromHex, sameBytes, toHex } from '../bytes/hex.ts';
+import { sameBytes } from '../bytes/hex.ts';
 import { SEGMENT_ID_BYTES } from './format.ts';
 
 const NAME_BYTES = 32;
@@ -23,6 +23,8 @@ export class SegmentTable {
   buffer: SharedArrayBuffer;
   #capacity: number;
   #rows: Uint8Array;
+  /** The same bytes: for names, in hex. */
+  #names: Buffer;
   #view: DataView;
   #places: Int32Array;
 
@@ -31,23 +33,31 @@ export class SegmentTable {
     this.buffer = buffer;
     this.#capacity = buffer.byteLength / (ROW_BYTES + LOAD * 4);
     this.#rows = new Uint8Array(buffer, 0, this.#capacity * ROW_BYTES);
+    this.#names = Buffer.from(buffer);
     this.#view = new DataView(buffer);
     this.#places = new Int32Array(buffer, this.#capacity * ROW_BYTES);
   }
 
   /** Adds a segment; `number` is the catalog's, from 1 and nearly without gaps. */
   add(number: number, identity: Uint8Array, packName: string, local: number): void {
-    while (number >= this.#capacity) this.#grow();
+    this.reserve(number);
     const row = number * ROW_BYTES;
     this.#rows.set(identity, row);
-    this.#rows.set(fromHex(packName) as Uint8Array, row + SEGMENT_ID_BYTES);
+    this.#names.write(packName, row + SEGMENT_ID_BYTES, NAME_BYTES, 'hex');
     this.#view.setUint32(row + LOCAL_OFFSET, local, true);
     this.#view.setUint32(row + PRESENT_OFFSET, 1, true);
     this.#insert(number);
   }
 
-  #grow(): void {
-    const larger = new SegmentTable(bufferFor(this.#capacity * 2));
+  /** Makes room for numbers up to this one: for many, at once. */
+  reserve(number: number): void {
+    let capacity = this.#capacity;
+    while (number >= capacity) capacity *= 2;
+    if (capacity > this.#capacity) this.#grow(capacity);
+  }
+
+  #grow(capacity: number): void {
+    const larger = new SegmentTable(bufferFor(capacity));
     larger.#rows.set(this.#rows);
     for (let number = 1; number < this.#capacity; number++) {
       if (this.has(number)) larger.#insert(number);
@@ -55,22 +65,18 @@ export class SegmentTable {
     this.buffer = larger.buffer;
     this.#capacity = larger.#capacity;
     this.#rows = larger.#rows;
+    this.#names = larger.#names;
     this.#view = larger.#view;
     this.#places = larger.#places;
   }
 
   #insert(number: number): void {
-    let place = this.#firstPlace(this.identity(number));
+    // Identities are random: their first bytes are a hash.
+    let place = this.#view.getUint32(number * ROW_BYTES) % this.#places.length;
     while (this.#places[place] !== 0 && this.#places[place] !== number) {
       place = (place + 1) % this.#places.length;
     }
     this.#places[place] = number;
-  }
-
-  /** Identities are random: their first bytes are a hash. */
-  #firstPlace(identity: Uint8Array): number {
-    const [a = 0, b = 0, c = 0, d = 0] = identity;
-    return (((a << 24) | (b << 16) | (c << 8) | d) >>> 0) % this.#places.length;
   }
 
   /** Whether there is a segment of this number. */
@@ -81,7 +87,8 @@ export class SegmentTable {
 
   /** The number of the segment with this identity; 0 when it is not known. */
   find(identity: Uint8Array): number {
-    let place = this.#firstPlace(identity);
+    const [a = 0, b = 0, c = 0, d = 0] = identity;
+    let place = (((a << 24) | (b << 16) | (c << 8) | d) >>> 0) % this.#places.length;
     for (;;) {
       const number = this.#places[place] as number;
       if (number === 0 || sameBytes(this.identity(number), identity)) return number;
@@ -98,7 +105,7 @@ export class SegmentTable {
   /** The name of the pack that a segment is in. */
   packName(number: number): string {
     const name = number * ROW_BYTES + SEGMENT_ID_BYTES;
-    return toHex(this.#rows.subarray(name, name + NAME_BYTES));
+    return this.#names.toString('hex', name, name + NAME_BYTES);
   }
 
   /** The local number of a segment in its pack. */

@@ -6,7 +6,7 @@ import { toHex } from '../bytes/hex.ts';
 import type { Zstd } from '../bytes/zstd.ts';
 import { Catalog } from '../catalog/catalog.ts';
 import { writeCatalog } from '../catalog/rebuild.ts';
-import { REMOVED } from '../catalog/snapshot-table.ts';
+import { REMOVED } from '../catalog/snapshot-rows.ts';
 import { isDamage } from '../errors.ts';
 import type { Files } from '../files/files.ts';
 import type { PackSet } from '../pack/pack-set.ts';

@@ -1,6 +1,6 @@
 /** What a repair says of what it found and did: plain data, for printing as JSON. */
 import { basename } from 'node:path';
-import { REMOVED } from '../catalog/snapshot-table.ts';
+import { REMOVED } from '../catalog/snapshot-rows.ts';
 import { isComplete, type UnrepairedSpace } from './repair-evaluate.ts';
 import type { HealedPack } from './repair-heal.ts';
 import type { MisnamedPack } from './repair-names.ts';

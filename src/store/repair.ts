@@ -12,14 +12,15 @@
  * It is alone: it holds leases/repair.lock, which everybody looks at who opens the store, and it
  * fails while any other lease is held.
  */
-import { basename, dirname, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { loadZstd } from '../bytes/zstd.ts';
 import { Catalog } from '../catalog/catalog.ts';
 import type { Lease } from '../catalog/lease.ts';
 import { StoreError, storageError, systemCode } from '../errors.ts';
 import type { Files } from '../files/files.ts';
 import { nodeFiles } from '../files/node-files.ts';
-import { exists, syncDirectory } from '../files/transfer.ts';
+import { readAgain } from '../files/read-again.ts';
+import { exists, moveDurably } from '../files/transfer.ts';
 import { PageIndex } from '../index/page-index.ts';
 import { PackSet } from '../pack/pack-set.ts';
 import { newName, Pacer } from './clock.ts';
@@ -64,7 +65,8 @@ export async function repairStore(
     throw new TypeError('the directory of a store is a path');
   }
   if (!LEVELS.includes(options.level)) throw new RangeError(`level is one of quick, packs`);
-  const { files = nodeFiles, signal, dryRun = false } = options;
+  const { signal, dryRun = false } = options;
+  const files = readAgain(options.files ?? nodeFiles);
   const path = resolve(directory);
   try {
     signal?.throwIfAborted();
@@ -197,10 +199,8 @@ function takeAway(
 ): void {
   for (const { path } of unreadable) {
     packs.forget(basename(path, '.pack'));
-    files.rename(path, damaged.pathOf(basename(path)));
+    moveDurably(files, path, damaged.pathOf(basename(path)));
   }
-  for (const { path } of unreadable) syncDirectory(files, dirname(path));
-  damaged.sync();
 }
 
 /** Says in the catalog which frames are lost now, and which can be read again. */

@@ -30,6 +30,7 @@ export class SegmentDirectory {
   reload(generation: number): void {
     const segments = this.#catalog.segments();
     const table = new SegmentTable();
+    table.reserve(segments.at(-1)?.number ?? 0);
     for (const { number, identity, packName, local } of segments) {
       table.add(number, identity, packName, local);
       this.#lastNumber = number;
@@ -40,7 +41,9 @@ export class SegmentDirectory {
 
   /** Reads what has been committed since the last time. */
   refresh(): void {
-    for (const { number, identity, packName, local } of this.#catalog.segments(this.#lastNumber)) {
+    const segments = this.#catalog.segments(this.#lastNumber);
+    this.table.reserve(segments.at(-1)?.number ?? 0);
+    for (const { number, identity, packName, local } of segments) {
       this.table.add(number, identity, packName, local);
       this.#lastNumber = number;
     }

@@ -187,12 +187,13 @@ export class Snapshot {
     if (Buffer.byteLength(text) > MAX_TEXT_BYTES) {
       throw new RangeError(`a note has at most ${MAX_TEXT_BYTES} bytes`);
     }
-    await this.#setState({ note: text }, options);
+    // As UTF-8 will have it: half a surrogate pair would come back as another text.
+    await this.#setState({ note: Buffer.from(text).toString() }, options);
   }
 
   async #setState(state: SnapshotState, options: OperationOptions): Promise<void> {
     const { id } = this;
-    await this.#operations.write(options, async (context) => {
+    await this.#operations.writeRows(options, async (context) => {
       const [row] = await context.catalog.setStates([{ id, ...state }], options.signal);
       this.#row = row as SnapshotRow;
     });

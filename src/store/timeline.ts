@@ -97,7 +97,7 @@ export class Timeline {
    * READ_ONLY unless it is a dry run, CORRUPT, STORAGE, ABORTED, CLOSED. Then none is removed.
    */
   async prune(policy: RetentionPolicy, options: PruneOptions = {}): Promise<PruneReport> {
-    const access = options.dryRun === true ? 'run' : 'write';
+    const access = options.dryRun === true ? 'runOnRows' : 'writeRows';
     return await this.#operations[access](options, (context) =>
       prune(context, this.name, policy, options),
     );

@@ -39,7 +39,7 @@ describe.each([
     expect(digest.sha256(bytes)).toHaveLength(digest.DIGEST_BYTES);
   });
 
-  it('agrees with the other one, whole, into a place, and piece by piece', () => {
+  it('agrees with the other one, whole, into a place, of a text, and piece by piece', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 200 })), fc.nat(5), (pieces, offset) => {
         const whole = Uint8Array.from(pieces.flatMap((piece) => [...piece]));
@@ -51,6 +51,9 @@ describe.each([
         expect(Uint8Array.from(target.subarray(offset, offset + 32))).toEqual(expected);
         const around = [...target.subarray(0, offset), ...target.subarray(offset + 32)];
         expect(around.every((byte) => byte === 0xaa)).toBe(true);
+
+        const read = Buffer.from(whole).toString();
+        expect(digest.sha256OfText(read)).toBe(toHex(oracle(text(read))));
 
         const hasher = digest.startSha256();
         for (const piece of pieces) hasher.update(piece);

@@ -12,10 +12,7 @@ const cases = Number(process.env['CRIU_TIMELINE_CASES'] ?? 1000);
 /** More calls than any operation makes here. */
 const MOST_CALLS = 400;
 
-/** A read that fails is damage for a repair, which sets it aside: that has tests of its own. */
-const TRIED = OPERATIONS.filter(({ isRepair }) => isRepair !== true);
-
-test.each(TRIED)(
+test.each(OPERATIONS)(
   'a system that fails at any call of $name leaves a store that goes on',
   async (tried) => {
     const template = await makeTemplate(newPath);

@@ -59,6 +59,25 @@ describe('the table of snapshots', () => {
     await fc.assert(fc.asyncProperty(histories, run), { numRuns: 20 });
   });
 
+  it('keeps any text, whatever SQLite and JSON have to escape in it', async () => {
+    const catalog = await newCatalog(nextPath());
+    const { id } = captureOf(1).snapshot;
+    await catalog.commitCapture(captureOf(1));
+    const run = async (note: string) => {
+      await catalog.setStates([{ id, note }]);
+      expect(catalog.snapshots.get(id).note).toBe(note);
+      expect(catalog.snapshots.all().map((row) => row.note)).toEqual([note]);
+    };
+    for (const note of ['\0', 'a\0b', '\u2028\u2029', '\u007f"\\\'/\b\v\f', '\ufeff\ufffe']) {
+      await run(note);
+    }
+    const texts = fc
+      .string({ unit: 'binary' })
+      .filter((text) => Buffer.from(text).toString() === text);
+    await fc.assert(fc.asyncProperty(texts, run), { numRuns: 300 });
+    catalog.close();
+  });
+
   it('finds ids by any prefix, in order, up to a limit, removed or not', async () => {
     const catalog = await newCatalog(nextPath());
     const ids = [...[5, 6, 300, 301].map(snapshotId), '7'.padEnd(26, 'Z')];

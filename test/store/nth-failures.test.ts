@@ -13,14 +13,12 @@ import {
 } from '../support/nth-failures.ts';
 import {
   operation,
-  OPERATIONS as ALL,
+  OPERATIONS,
   type StoreOperation,
   type World,
 } from '../support/store-operations.ts';
 import { memoryPaths } from '../support/temporary.ts';
 
-/** Without repairs, of which power cuts still find more than they should. */
-const OPERATIONS = ALL.filter(({ isRepair }) => isRepair !== true);
 const newPath = memoryPaths();
 /** Calls between two that fail, and how many fail at least, of operations that go to the disk. */
 const STRIDE = 151;

@@ -72,10 +72,11 @@ export async function failEveryCall(
 ): Promise<FailureReport> {
   const report: FailureReport = { faults: 0, failures: 0, complaints: [] };
   const check = new ImageCheck(newPath, makeDump(newPath(), 99, 4));
-  const done = await factsWhenDone(template, newPath(), tried);
+  const prepared = await prepareFor(tried, template, newPath());
+  const done = await factsWhenDone(prepared, newPath(), tried);
   for (let nth = first; ; nth += stride) {
     const directory = newPath();
-    const attempt = new Attempt(template, directory, check);
+    const attempt = new Attempt(prepared, directory, check);
     const failed = await attempt.run(tried, failure, nth);
     try {
       if (failed === undefined) await attempt.end();
@@ -91,6 +92,20 @@ export async function failEveryCall(
   }
 }
 
+/** The template, or a copy of it in which all is there that the operation is about. */
+async function prepareFor(
+  tried: StoreOperation,
+  template: World,
+  directory: string,
+): Promise<World> {
+  if (tried.prepare === undefined) return template;
+  const copy = template.copyTo(directory, nodeFiles);
+  await copy.open();
+  await tried.prepare(copy);
+  await copy.close();
+  return copy;
+}
+
 /** What the store holds after an operation that nothing disturbs. */
 async function factsWhenDone(
   template: World,
@@ -99,7 +114,6 @@ async function factsWhenDone(
 ): Promise<StoreFacts> {
   const copy = template.copyTo(directory, nodeFiles);
   await copy.open();
-  await tried.prepare?.(copy);
   // Those that are to be found out fail by themselves.
   await tried.run(copy).catch(() => undefined);
   const facts = copy.facts();
@@ -130,7 +144,6 @@ class Attempt {
     nth: number,
   ): Promise<string | undefined> {
     await this.#world.open();
-    await tried.prepare?.(this.#world);
     this.#before = this.#world.facts();
     this.#state = storeState(this.#directory);
     this.#faulty.arm({ calls, nth, code, isSticky });
