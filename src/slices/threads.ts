@@ -44,10 +44,14 @@ export type ReportSink = (report: TaskReport) => void;
 export interface Threads {
   /** How many tasks can run at once; 0 when the calling thread does them. */
   readonly workers: number;
-  /** Says that an operation will need threads: they are 60 ms from ready when they start. */
-  prepare(): void;
-  /** Opens threads for an operation. */
-  open(setup: SessionSetup, onReport: ReportSink): Crew;
+  /** Says that an operation on so many bytes comes: threads take some 60 ms to become ready. */
+  prepare(bytes: number): void;
+  /**
+   * Opens threads for an operation.
+   *
+   * @param bytes that it is about; as many as can be, unless given.
+   */
+  open(setup: SessionSetup, onReport: ReportSink, bytes?: number): Crew;
   /** Ends all threads. */
   close(): Promise<void>;
 }

@@ -30,18 +30,33 @@ const REGIONS_IN_A_ROW = 2;
 /** Tells a worker of this library from any other that may load this module. */
 const WORKER_MARK = 'criu-timeline-slices';
 
+/** Below this there is not enough to do for threads to become ready in time. */
+const WORTH_PREPARING_BYTES = 4 * 1024 * 1024;
+
 /** Little is allocated there, and nothing of it lives long: less memory, not more time. */
 const YOUNG_GENERATION_MB = 16;
 
-/** A pool of `workers` threads; the calling thread does what is too small to be sent away. */
-export function workerThreads(workers: number, files: Files, zstd: Zstd): Threads {
+/**
+ * A pool of `workers` threads; the calling thread does what is too small to be sent away.
+ *
+ * @param startBytes what an operation must be about at least for threads to start.
+ */
+export function workerThreads(
+  workers: number,
+  files: Files,
+  zstd: Zstd,
+  startBytes: number = 0,
+): Threads {
   const parts = new ThreadParts(files, zstd);
   const pool = new WorkerPool(workers);
   return {
     workers,
-    prepare: () => pool.start(),
-    open: (setup, onReport) => {
+    prepare: (bytes) => {
+      if (bytes >= Math.max(startBytes, WORTH_PREPARING_BYTES)) pool.start();
+    },
+    open: (setup, onReport, bytes = Infinity) => {
       const here = new InlineCrew(parts, setup, onReport);
+      if (bytes < startBytes && !pool.isStarted) return here;
       return new WorkerCrew(pool, here, { setup, onReport });
     },
     async close() {
@@ -65,6 +80,11 @@ class WorkerPool {
 
   constructor(size: number) {
     this.size = size;
+  }
+
+  /** Whether there are workers, dead or alive. */
+  get isStarted(): boolean {
+    return this.#workers.length > 0;
   }
 
   /** Starts those that are missing. */

@@ -24,7 +24,7 @@ import { loadBase, type CaptureBase } from './capture-base.ts';
 import type { CaptureSource } from './capture-source.ts';
 import type { Pacer } from './clock.ts';
 import type { StoreContext } from './context.ts';
-import { prepareThreads, withCrew } from './crew.ts';
+import { withCrew } from './crew.ts';
 import { resolveSnapshot } from './names.ts';
 import { readManifest } from './read-manifest.ts';
 import type { StoredSnapshot } from './snapshot-pages.ts';
@@ -49,7 +49,7 @@ export async function openSource(
   pacer: Pacer,
 ): Promise<OpenedSource> {
   const { files } = context;
-  prepareThreads(context, bytesOf(files, source.images, 'pages-'));
+  context.threads.prepare(bytesOf(files, source.images, 'pages-'));
   const asked = findAsked(context, source.parent);
   const dumped = asked ?? findDumped(context, timeline, source.images);
   await pacer.pause();

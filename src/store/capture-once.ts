@@ -4,7 +4,7 @@
  */
 import { sha256 } from '#digest';
 import { idFromText, idToText } from '../bytes/id.ts';
-import { pagesOf } from '../bytes/page.ts';
+import { PAGE_BYTES, pagesOf } from '../bytes/page.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import type { SnapshotToAdd } from '../catalog/snapshot-table.ts';
 import { confirmUnchanged, type ImageDirectory } from '../images/index.ts';
@@ -158,7 +158,8 @@ async function storePages(
   const sources = filesOf(head.entries).flatMap((entry) => entry.source ?? []);
   const fresh = head.base?.hasChanged;
   const cells = context.warm.memory;
-  const needs = { sources, cells, head: head.base?.head, refuseLost: true, fresh };
+  const bytes = pagesIn(head.entries) * PAGE_BYTES;
+  const needs = { bytes, sources, cells, head: head.base?.head, refuseLost: true, fresh };
   return await withCrew(context, needs, async (crew) => {
     const identity = newIdentity();
     staged.writer.beginSegment(identity);

@@ -1,11 +1,13 @@
 /** Gets threads ready for an operation of a store: what they must know, and what they report. */
-import type { SessionSource } from '../slices/tasks.ts';
+import type { SessionSource, TaskReport } from '../slices/tasks.ts';
 import type { Crew } from '../slices/threads.ts';
 import { NO_CELLS } from '../slices/page-cells.ts';
 import type { StoreContext } from './context.ts';
 
 /** What an operation wants of its threads. */
 export interface CrewNeeds {
+  /** How much it is about; as much as can be, unless given. */
+  readonly bytes?: number | undefined;
   /** The contents that a capture reads. */
   readonly sources?: readonly SessionSource[] | undefined;
   /** Memory of the cells for pages. */
@@ -24,14 +26,6 @@ export interface DecodingCounts {
   framesDecoded: number;
   /** Different frames that were needed, counted for each thread. */
   framesNeeded: number;
-}
-
-/** Below this there is not enough to do for threads to become ready in time. */
-const WORTH_PREPARING_BYTES = 4 * 1024 * 1024;
-
-/** Lets threads start while an operation on so many bytes still looks for what it will do. */
-export function prepareThreads({ threads }: StoreContext, bytes: number): void {
-  if (bytes >= WORTH_PREPARING_BYTES) threads.prepare();
 }
 
 /** Opens threads for an operation, runs it, and lets go of them when it has ended. */
@@ -54,11 +48,12 @@ export async function withCrew<T>(
     cells: needs.cells ?? NO_CELLS,
     head: needs.head,
   };
-  const crew = threads.open(setup, (report) => {
+  const onReport = (report: TaskReport) => {
     for (const frame of report.lost) packs.lostFrames.report(frame);
     counts.framesDecoded += report.framesDecoded;
     counts.framesNeeded += report.framesNeeded;
-  });
+  };
+  const crew = threads.open(setup, onReport, needs.bytes);
   try {
     return await work(crew, counts);
   } finally {

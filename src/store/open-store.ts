@@ -40,6 +40,8 @@ const INDEX_CACHE_SHARE = 0.25;
 
 /** Settings of an opening, complete. */
 export interface OpenSettings extends StoreSettings {
+  /** How much an operation must be about at least for workers to start. */
+  readonly workersFromBytes: number;
   readonly create: boolean;
   readonly readOnly: boolean;
   readonly anyFileSystem: boolean;
@@ -272,9 +274,10 @@ async function openForReading(layout: StoreLayout, settings: OpenSettings): Prom
 }
 
 /** Workers use Node's own file system: whoever brings another one works alone. */
-function makeThreads({ files, workers }: OpenSettings, zstd: Zstd): Threads {
+function makeThreads({ files, workers, workersFromBytes }: OpenSettings, zstd: Zstd): Threads {
   const isOwn = files === nodeFiles;
-  return workers > 0 && isOwn ? workerThreads(workers, files, zstd) : inlineThreads(files, zstd);
+  if (workers === 0 || !isOwn) return inlineThreads(files, zstd);
+  return workerThreads(workers, files, zstd, workersFromBytes);
 }
 
 /** Puts the parts of a store together; a failure closes the catalog. */

@@ -27,6 +27,7 @@ export async function openDraft(
     compressionLevel: 1,
     maxDeltaDepth: 0,
     workers: 0,
+    workersFromBytes: 0,
     lockTimeoutMs: 0,
   };
   const context = await assemble(layout, settings, catalog, undefined);

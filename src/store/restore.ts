@@ -11,7 +11,7 @@ import type { ManifestEntry } from '../manifest/manifest.ts';
 import type { Crew } from '../slices/threads.ts';
 import { Pacer } from './clock.ts';
 import type { OperationOptions, Progress, StoreContext } from './context.ts';
-import { prepareThreads, withCrew } from './crew.ts';
+import { withCrew } from './crew.ts';
 import { type Missing, MissingList } from './missing-pages.ts';
 import { checkOutside } from './outside.ts';
 import { readRequests, runRead } from './read-requests.ts';
@@ -69,7 +69,8 @@ export async function restore(
 ): Promise<RestoreReport> {
   checkTargets(context, target, options);
   const pacer = new Pacer(options.signal);
-  prepareThreads(context, row.logicalBytes);
+  const { logicalBytes: bytes } = row;
+  context.threads.prepare(bytes);
   const partial = options.partial ?? false;
   const snapshot = await (partial ? findPagesLeft : findPages)(context, row, pacer);
   const missing = new MissingList();
@@ -77,7 +78,7 @@ export async function restore(
   const targets = openTargets(context, target, options);
   const { images: directory } = targets;
   try {
-    const { counts, files } = await withCrew(context, {}, async (crew, decoding) => {
+    const { counts, files } = await withCrew(context, { bytes }, async (crew, decoding) => {
       const report = progressOf(snapshot, tree, options);
       const work = { crew, directory, pacer, files: context.files, partial, missing };
       await restoreEntries(snapshot, work, report);

@@ -37,7 +37,11 @@ export interface OpenOptions {
    * are only kept in full.
    */
   readonly maxDeltaDepth?: number | undefined;
-  /** Threads that work for captures and restores; one for each core by default, 0 for none. */
+  /**
+   * Threads that work for captures and restores; 0 for none. By default one for each core, which
+   * start with the first operation on so much that they are faster than the time that they take to
+   * start; a number that is given starts with the first operation.
+   */
   readonly workers?: number | undefined;
   /** How long a capture waits for another one of the same timeline; a minute by default. */
   readonly lockTimeoutMs?: number | undefined;
@@ -73,6 +77,8 @@ const MAX_COMPRESSION_LEVEL = 19;
 const DEFAULT_DELTA_DEPTH = 16;
 const MAX_DELTA_DEPTH = 64;
 const MAX_WORKERS = 64;
+/** In a new process, 32 MiB take as long with workers as without. */
+const WORKERS_FROM_BYTES = 32 * 1024 * 1024;
 const MAX_WARM_BYTES = 2 ** 30;
 
 /**
@@ -140,6 +146,7 @@ export class SnapshotStore {
         MAX_DELTA_DEPTH,
       ),
       workers: wholeNumber('workers', options.workers ?? availableParallelism(), 0, MAX_WORKERS),
+      workersFromBytes: options.workers === undefined ? WORKERS_FROM_BYTES : 0,
     };
     const path = resolve(directory);
     const reopen = () => openStore(path, { ...settings, create: false });

@@ -115,6 +115,24 @@ describe.each(kinds)('%s', (_, make) => {
 });
 
 describe('a pool of workers', () => {
+  it('starts for what is worth it, and then works for everybody', async () => {
+    const threads = workerThreads(2, nodeFiles, zstd, 5000);
+    onTestFinished(() => threads.close());
+    const directory = new PackDirectory(nextPath());
+    const file = storeFile(directory, 100);
+    const widthFor = async (bytes?: number): Promise<number> => {
+      const crew = threads.open(setupOf(directory), () => undefined, bytes);
+      await crew.run('read', requestFor(file));
+      await crew.close();
+      return crew.width;
+    };
+    threads.prepare(4999);
+    expect([await widthFor(4999), await widthFor(0)]).toEqual([1, 1]);
+    expect([await widthFor(5000), await widthFor(4999)]).toEqual([2, 2]);
+    await threads.close();
+    expect([await widthFor(4999), await widthFor()]).toEqual([1, 2]);
+  });
+
   it('fails what is running when it is closed, and begins anew with what comes next', async () => {
     const threads = workerThreads(1, nodeFiles, zstd);
     onTestFinished(() => threads.close());

@@ -25,6 +25,7 @@ export async function openContext(
     compressionLevel: 1,
     maxDeltaDepth: 16,
     workers: 0,
+    workersFromBytes: 0,
     warmBytes: 0,
     lockTimeoutMs: 1000,
   });
