@@ -88,6 +88,11 @@ export interface Files {
    * path is relative to it.
    */
   inspect(path: FilePath, directory?: number): NodeFacts;
+  /**
+   * All facts about names (latin1, one character a byte) in an open directory; undefined where the
+   * call fails: why, `inspect` says.
+   */
+  inspectNames(names: readonly string[], directory: number): (NodeFacts | undefined)[];
   /** All facts about an open file. */
   inspectOpen(fd: number): NodeFacts;
   /** The names in a directory, sorted by their bytes. */

@@ -7,7 +7,16 @@ import { systemCode } from '../errors.ts';
 import type { Files } from './files.ts';
 
 const TRIES = 3;
-const READS = ['open', 'read', 'stat', 'lstat', 'inspect', 'inspectOpen', 'list'] as const;
+const READS = [
+  'open',
+  'read',
+  'stat',
+  'lstat',
+  'inspect',
+  'inspectNames',
+  'inspectOpen',
+  'list',
+] as const;
 
 /** The same door, with another try for reads that fail with EIO. */
 export function readAgain(files: Files): Files {

@@ -6,7 +6,7 @@
 import { isDamage, StoreError, storageError } from '../errors.ts';
 import type { Files } from '../files/files.ts';
 import type { ContentPlace, TreeContents } from '../tree/contents.ts';
-import type { SourceNode, TreeNode } from '../tree/entry.ts';
+import { comparePaths, type SourceNode, type TreeNode } from '../tree/entry.ts';
 import { StoredFacts, type PathFacts } from '../tree/path-facts.ts';
 import { planTree, type PlanBase, type PlanStep, type TreePlan } from '../tree/plan.ts';
 import { StoredTree } from '../tree/tree.ts';
@@ -118,6 +118,7 @@ function* stepsOfNodes(nodes: readonly SourceNode[]): Generator<PlanStep> {
   for (const { content, ...node } of nodes) {
     yield {
       path: node.path,
+      compare: (path) => comparePaths(path, node.path),
       facts: undefined,
       isSettled: false,
       hasOtherNames: false,
@@ -148,16 +149,18 @@ function* stepsOfWalk(files: Files, request: PlanFilesRequest): Generator<PlanSt
  * each of 100,000 paths, most of which have not changed, took as long as their comparison.
  */
 class WalkStep implements PlanStep {
-  path: Uint8Array = new Uint8Array(0);
   facts: PathFacts | undefined;
   isSettled = false;
   hasOtherNames = false;
   #isHostFile = false;
   #walked: WalkedNode | undefined;
+  #path: Uint8Array | undefined;
   readonly #files: Files;
   readonly #root: string;
   readonly #mayVanish: boolean;
   readonly #prefix: Buffer;
+  /** The same and the '/' after it, as latin1. */
+  readonly #before: string;
   readonly #hostFiles: PathSet;
   /** Undefined where it may be any file. */
   readonly #mappedFiles: PathSet | undefined;
@@ -174,25 +177,43 @@ class WalkStep implements PlanStep {
     this.#root = root;
     this.#mayVanish = mayVanish;
     this.#prefix = Buffer.from(prefix);
+    this.#before = `${this.#prefix.toString('latin1')}/`;
     this.#hostFiles = new PathSet(hostFiles);
     this.#mappedFiles = mappedFiles && new PathSet(mappedFiles);
     this.#settledBeforeNs = settledBeforeNs;
   }
 
   goTo(walked: WalkedNode): void {
-    const { facts, path } = walked;
+    const { facts } = walked;
     this.#walked = walked;
-    this.path = joined(this.#prefix, path);
-    this.#isHostFile = this.#hostFiles.has(path) && HOST_TYPES.has(facts.type);
+    this.#path = undefined;
+    this.#isHostFile = this.#hostFiles.has(walked) && HOST_TYPES.has(facts.type);
     this.hasOtherNames = facts.linkCount > 1 && facts.type !== 'directory';
     // Under another name, it may be one of them: which is not known before all are walked.
     const isMapped =
       this.#mappedFiles === undefined ||
-      this.#mappedFiles.has(path) ||
+      this.#mappedFiles.has(walked) ||
       (this.hasOtherNames && this.#mappedFiles.size > 0);
     // What is left out is looked at again: the list may be another one next time.
     this.facts = isMapped || this.#isHostFile ? undefined : facts;
     this.isSettled = facts.changedNs < this.#settledBeforeNs;
+  }
+
+  get path(): Uint8Array {
+    this.#path ??= joined(this.#prefix, (this.#walked as WalkedNode).path);
+    return this.#path;
+  }
+
+  compare(path: Uint8Array): number {
+    const { directory, name } = this.#walked as WalkedNode;
+    // Mostly they are the same: then this one's bytes need not be put together.
+    const start = this.#prefix.length + 1;
+    const isSame =
+      path.length === start + directory.length + name.length &&
+      hasText(path, start + directory.length, name) &&
+      hasText(path, start, directory) &&
+      hasText(path, 0, this.#before);
+    return isSame ? 0 : comparePaths(path, this.path);
   }
 
   read(): TreeNode | undefined {
@@ -247,9 +268,9 @@ class PathSet {
     return this.#paths.size;
   }
 
-  has(path: Uint8Array): boolean {
-    if (!this.#lengths.has(path.length)) return false;
-    return this.#paths.has(Buffer.from(path).toString('latin1'));
+  has({ directory, name }: WalkedNode): boolean {
+    if (!this.#lengths.has(directory.length + name.length)) return false;
+    return this.#paths.has(directory + name);
   }
 }
 
@@ -263,6 +284,12 @@ function leftOut(node: TreeNode): TreeNode {
   const nothing = { sizeBytes: 0, dataRuns: undefined, target: undefined, xattrs: [] };
   const mode = node.kind === 'link' ? MODE_INSTEAD_OF_LINK : node.mode;
   return { ...node, ...nothing, mode, kind: 'host' };
+}
+
+/** Whether a text of latin1 is at a place of a path. */
+function hasText(path: Uint8Array, start: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (path[start + i] !== text.charCodeAt(i)) return false;
+  return true;
 }
 
 function joined(prefix: Buffer, path: Uint8Array): Uint8Array {

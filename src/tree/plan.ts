@@ -23,7 +23,7 @@ import {
 import { NumberColumn, shareNumbers } from './columns.ts';
 import { ContentTable, type ContentPlace, type TreeContents } from './contents.ts';
 import { cutPieces } from './cut-pieces.ts';
-import { comparePaths, type TreeNode } from './entry.ts';
+import type { TreeNode } from './entry.ts';
 import { PathFactsBuilder, type PathFacts, type StoredFacts } from './path-facts.ts';
 import { placeBlocks, type PlacedTree } from './place-blocks.ts';
 import { inOrder, orderOf, pagesAt, subtract, unite, type Pieces } from './runs.ts';
@@ -31,6 +31,7 @@ import type { SpaceRuns, StoredTree, TreeCursor } from './tree.ts';
 
 /** A path that is to be stored; looked at before the next one is asked for. */
 export interface PlanStep {
+  /** Not asked for where the base has it unchanged. */
   readonly path: Uint8Array;
   /** Undefined where it cannot be known whether it has changed. */
   readonly facts: PathFacts | undefined;
@@ -38,6 +39,8 @@ export interface PlanStep {
   readonly isSettled: boolean;
   /** Whether another path may be the same file: then what it is called must be found out anew. */
   readonly hasOtherNames: boolean;
+  /** Compares `path` with this one in the order of a tree: less than 0 when it is before it. */
+  compare(path: Uint8Array): number;
   /** All about it; undefined for what is not to be stored after all. */
   read(): TreeNode | undefined;
   /** Where its content is; called for files only. */
@@ -115,10 +118,11 @@ class Plan {
   }
 
   add(step: PlanStep): void {
-    const isInBase = this.#advanceTo(step.path);
+    const isInBase = this.#advanceTo(step);
     const isUnchanged = isInBase && this.#isUnchanged(step);
     if (isUnchanged && !step.hasOtherNames) {
-      this.#write(step, (this.#cursor as TreeCursor).bodyBytes);
+      const { path, bodyBytes } = this.#cursor as TreeCursor;
+      this.#write(path, step, bodyBytes);
       this.#next();
       return;
     }
@@ -130,15 +134,15 @@ class Plan {
     const extents = this.#placeContent(step, node, old, isUnchanged);
     this.#body.clear();
     encodeBody(this.#body, node, extents);
-    this.#write(step, this.#body.bytes());
+    this.#write(step.path, step, this.#body.bytes());
     if (isInBase) this.#next();
   }
 
   /** Passes by what is in the base only; whether the base has this very path. */
-  #advanceTo(path: Uint8Array): boolean {
+  #advanceTo(step: PlanStep): boolean {
     const cursor = this.#cursor;
     while (cursor !== undefined && this.#hasBase) {
-      const order = comparePaths(cursor.path, path);
+      const order = step.compare(cursor.path);
       if (order >= 0) return order === 0;
       this.#leave(cursor.body.extents);
       this.#next();
@@ -190,7 +194,7 @@ class Plan {
     });
   }
 
-  #write({ path, facts, isSettled }: PlanStep, body: Uint8Array): void {
+  #write(path: Uint8Array, { facts, isSettled }: PlanStep, body: Uint8Array): void {
     this.#facts.add(isSettled ? facts : undefined);
     this.#paths += 1;
     const block = this.#builder.add(path, body);

@@ -35,7 +35,7 @@ const TYPES: readonly NodeType[] = [
 
 /** Memory that both threads share. */
 export interface LookoutMemory {
-  /** State, descriptor of the directory, number of names, their bytes. */
+  /** State, descriptor of the directory, bytes of the names. */
   readonly control: Int32Array;
   readonly names: Uint8Array;
   /** Of each name, nine numbers; the first is 0 where looking failed. */
@@ -46,7 +46,7 @@ export interface LookoutMemory {
 /** New memory, with nobody there yet. */
 export function newLookout(): LookoutMemory {
   return {
-    control: new Int32Array(new SharedArrayBuffer(4 * 4)),
+    control: new Int32Array(new SharedArrayBuffer(3 * 4)),
     names: new Uint8Array(new SharedArrayBuffer(HALF * NAME_BYTES)),
     numbers: new Float64Array(new SharedArrayBuffer(HALF * NUMBERS * 8)),
     longs: new BigInt64Array(new SharedArrayBuffer(HALF * LONGS * 8)),
@@ -78,18 +78,13 @@ export function serveLookout(files: Files, memory: LookoutMemory): void {
 
 function answer(files: Files, memory: LookoutMemory): void {
   const { control, names, numbers } = memory;
-  const [, fd = -1, count = 0] = control;
-  const bytes = Buffer.from(names.buffer);
-  let start = 0;
-  for (let i = 0; i < count; i++) {
-    const end = bytes.indexOf(0, start);
-    try {
-      write(memory, i, files.inspect(bytes.subarray(start, end), fd));
-    } catch {
-      // The walker looks itself, and says what is wrong.
-      numbers[i * NUMBERS] = 0;
-    }
-    start = end + 1;
+  const [, fd = -1, bytes = 0] = control;
+  const asked = Buffer.from(names.buffer).toString('latin1', 0, bytes).split('\0');
+  const found = files.inspectNames(asked, fd);
+  for (const [i, facts] of found.entries()) {
+    // Where there are none, the walker looks itself, and says what is wrong.
+    if (facts === undefined) numbers[i * NUMBERS] = 0;
+    else write(memory, i, facts);
   }
 }
 
@@ -148,13 +143,12 @@ export class Lookout {
   /**
    * Looks at names (latin1) of an open directory, at most {@link LOOKOUT_NAMES}.
    *
-   * @returns for each its facts, or undefined where the other thread could not get them.
+   * @returns for each its facts, or undefined where they could not be got.
    */
   look(names: readonly string[], fd: number): (NodeFacts | undefined)[] {
     const first = this.#ask(names, fd);
-    const facts: (NodeFacts | undefined)[] = [];
-    for (let i = 0; i < first; i++) facts.push(this.inspect(names[i] as string, fd));
-    if (first === names.length) return facts;
+    if (first === names.length) return this.#files.inspectNames(names, fd);
+    const facts = this.#files.inspectNames(names.slice(0, first), fd);
     const memory = this.#awaitAnswer();
     for (let i = first; i < names.length; i++) {
       facts.push(memory === undefined ? undefined : read(memory, i - first));
@@ -173,10 +167,9 @@ export class Lookout {
     const isReady = memory !== undefined && Atomics.load(memory.control, 0) === STATE.ready;
     if (!isReady || names.length < WORTH_SHARING) return names.length;
     const first = Math.ceil(names.length / 2);
-    const text = `${names.slice(first).join('\0')}\0`;
-    Buffer.from(memory.names.buffer).write(text, 'latin1');
+    const bytes = Buffer.from(memory.names.buffer).write(names.slice(first).join('\0'), 'latin1');
     memory.control[1] = fd;
-    memory.control[2] = names.length - first;
+    memory.control[2] = bytes;
     Atomics.store(memory.control, 0, STATE.asked);
     Atomics.notify(memory.control, 0);
     return first;

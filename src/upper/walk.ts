@@ -38,30 +38,47 @@ export const DEFAULT_WALK_LIMITS: WalkLimits = {
 
 /** What the walk meets. */
 export interface WalkedNode {
-  /** Relative to the root, which is the empty path. */
+  /** Relative to the root, which is the empty path: `directory` and `name`. */
   readonly path: Uint8Array;
+  /** The directory with '/' at its end, and the name in it; latin1, one character a byte. */
+  readonly directory: string;
+  readonly name: string;
   readonly facts: NodeFacts;
   /** A path for system calls to it, past all links but its own; good until the next step. */
   readonly handle: Buffer;
 }
 
-/** A name in an open directory. Hardly ever is its handle asked for: it is made when it is. */
+/** A name in an open directory. Of what has not changed, neither path nor handle is asked for. */
 class NamedNode implements WalkedNode {
-  readonly path: Uint8Array;
+  readonly directory: string;
+  readonly name: string;
   readonly facts: NodeFacts;
   readonly #fd: number;
-  readonly #name: string;
+  #path: Uint8Array | undefined;
 
-  constructor(path: Uint8Array, facts: NodeFacts, fd: number, name: string) {
-    this.path = path;
+  constructor(directory: string, name: string, facts: NodeFacts, fd: number) {
+    this.directory = directory;
+    this.name = name;
     this.facts = facts;
     this.#fd = fd;
-    this.#name = name;
+  }
+
+  get path(): Uint8Array {
+    this.#path ??= bytesOf(this.directory, this.name);
+    return this.#path;
   }
 
   get handle(): Buffer {
-    return Buffer.from(`/proc/self/fd/${this.#fd}/${this.#name}`, 'latin1');
+    return Buffer.from(`/proc/self/fd/${this.#fd}/${this.name}`, 'latin1');
   }
+}
+
+function bytesOf(directory: string, name: string): Uint8Array {
+  const path = new Uint8Array(directory.length + name.length);
+  // Not by way of a Buffer and its copy: half of the time of the whole step.
+  for (let i = 0; i < directory.length; i++) path[i] = directory.charCodeAt(i);
+  for (let i = 0; i < name.length; i++) path[directory.length + i] = name.charCodeAt(i);
+  return path;
 }
 
 /**
@@ -148,7 +165,7 @@ class Walk {
   *nodes(): Generator<WalkedNode, void, undefined> {
     const path = new Uint8Array(0);
     const facts = this.#at(path, () => this.#files.inspectOpen(this.#handles.directory(path)));
-    yield { path, facts, handle: this.#handles.inside(path) };
+    yield { path, directory: '', name: '', facts, handle: this.#handles.inside(path) };
     const { device } = facts;
     const levels = [this.#enter(path, facts)];
     for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
@@ -177,8 +194,12 @@ class Walk {
     const facts = level.facts[level.next - level.first];
     const name = level.names[level.next++]!;
     if (facts === undefined) return undefined;
-    const path = this.#pathOf(level, name);
-    return new NamedNode(path, facts, fd, name);
+    const { pathBytes } = this.#limits;
+    const { prefix } = level;
+    if (prefix.length + name.length > pathBytes) {
+      throw this.#refuse(bytesOf(prefix, name), `path of more than ${pathBytes} bytes`);
+    }
+    return new NamedNode(prefix, name, facts, fd);
   }
 
   /**
@@ -201,21 +222,10 @@ class Walk {
     try {
       return this.#lookout.inspect(name, fd);
     } catch (error) {
-      const problem = this.#explain(this.#pathOf(level, name), error);
+      const problem = this.#explain(bytesOf(level.prefix, name), error);
       if (this.#mayVanish && problem.code === 'INCOMPLETE') return undefined;
       throw problem;
     }
-  }
-
-  #pathOf({ prefix }: Level, name: string): Uint8Array {
-    const length = prefix.length + name.length;
-    const path = new Uint8Array(length);
-    // Not by way of a Buffer and its copy: half of the time of the whole step.
-    for (let i = 0; i < prefix.length; i++) path[i] = prefix.charCodeAt(i);
-    for (let i = 0; i < name.length; i++) path[prefix.length + i] = name.charCodeAt(i);
-    const { pathBytes } = this.#limits;
-    if (length > pathBytes) throw this.#refuse(path, `path of more than ${pathBytes} bytes`);
-    return path;
   }
 
   #enterUnlessGone({ path, facts }: WalkedNode): Level | undefined {

@@ -47,7 +47,17 @@ export interface RecordedEvent {
 
 /** Calls that change nothing that is on a disk. */
 const READS: readonly (keyof Files)[] = [
-  ...(['close', 'read', 'stat', 'lstat', 'inspect', 'inspectOpen', 'list', 'entries'] as const),
+  ...([
+    'close',
+    'read',
+    'stat',
+    'lstat',
+    'inspect',
+    'inspectNames',
+    'inspectOpen',
+    'list',
+    'entries',
+  ] as const),
   ...(['readlink', 'realpath', 'space', 'openRegular', 'xattrs', 'dataRuns'] as const),
   'makeTemporaryDirectory',
 ];

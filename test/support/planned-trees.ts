@@ -7,7 +7,7 @@ import { expect } from 'vitest';
 import type { TreeContents } from '../../src/tree/contents.ts';
 import { pathOf } from '../../src/tree/contents-of.ts';
 import type { TreeEntry } from '../../src/tree/body.ts';
-import type { TreeNode } from '../../src/tree/entry.ts';
+import { comparePaths, type TreeNode } from '../../src/tree/entry.ts';
 import { sealFacts, StoredFacts } from '../../src/tree/path-facts.ts';
 import { planTree, type PlanBase, type PlanStep, type TreePlan } from '../../src/tree/plan.ts';
 import { StoredTree, type SpaceRuns } from '../../src/tree/tree.ts';
@@ -111,7 +111,8 @@ export function planModel(
       facts: { sizeBytes: 0, inode: inode.number, modifiedNs: 0n, changedNs: inode.changed },
     });
     const isOneOfMany = hasOtherNames(path);
-    const common = { path: bytesOf(path), isSettled: settled.has(path), read, content };
+    const compare = (other: Uint8Array) => comparePaths(other, bytesOf(path));
+    const common = { path: bytesOf(path), compare, isSettled: settled.has(path), read, content };
     return { ...common, facts, hasOtherNames: isOneOfMany };
   });
   const plan = planTree(steps, before === undefined ? undefined : baseOf(before, kept));

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { BlockBuilder, type TreeBlock } from '../../src/tree/block.ts';
 import type { TreeEntry } from '../../src/tree/body.ts';
-import type { TreeNode } from '../../src/tree/entry.ts';
+import { comparePaths, type TreeNode } from '../../src/tree/entry.ts';
 import { PathFactsBuilder, sealFacts, StoredFacts } from '../../src/tree/path-facts.ts';
 import { placeBlocks } from '../../src/tree/place-blocks.ts';
 import { planTree, type PlanBase, type PlanStep, type TreePlan } from '../../src/tree/plan.ts';
@@ -24,6 +24,7 @@ function stepOf(path: string, made: Made = {}, asked: Asked = []): PlanStep {
   const { node, offsetBytes = 0, ...different } = made;
   return {
     path: bytesOf(path),
+    compare: (other) => comparePaths(other, bytesOf(path)),
     facts: { device: 1n, inode: BigInt(path.length + 1), changedNs: 5n },
     isSettled: true,
     hasOtherNames: false,

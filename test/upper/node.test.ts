@@ -324,7 +324,8 @@ describe('what the system refuses', () => {
       writeFileSync(join(root, 'a'), '');
       const files: Files = {
         ...nodeFiles,
-        inspect: (...values) => ({ ...nodeFiles.inspect(...values), ...large }),
+        inspectNames: (...values) =>
+          nodeFiles.inspectNames(...values).map((facts) => facts && { ...facts, ...large }),
       };
       await expectFailure(() => nodesOf(root, files), { code: 'UNSUPPORTED_IMAGE', file: 'a' });
     },
