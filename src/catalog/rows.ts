@@ -4,7 +4,6 @@
  * JSON.stringify) of all its columns in order, bytes in lower-case hex.
  */
 import { sha256OfText } from '#digest';
-import { toHex } from '../bytes/hex.ts';
 import { StoreError } from '../errors.ts';
 import type { SnapshotKind } from '../manifest/manifest.ts';
 
@@ -83,13 +82,18 @@ export function bytesOf(value: string): Uint8Array {
   return Buffer.from(value, 'hex');
 }
 
+/** 0.2 us instead of 2 of `toHex`, which does without Node. */
+function hexOf({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString('hex');
+}
+
 /** The checksum of a row. */
 export function rowChecksum(table: string, columns: readonly ColumnValue[]): Uint8Array {
   return bytesOf(checksumOf(table, columns.map(jsonValueOf)));
 }
 
 function jsonValueOf(value: ColumnValue): JsonValue {
-  return value instanceof Uint8Array ? toHex(value) : value;
+  return value instanceof Uint8Array ? hexOf(value) : value;
 }
 
 function checksumOf(table: string, columns: readonly ColumnValue[]): string {
@@ -133,7 +137,7 @@ export function checkRow(
   const isJson = typeof checksum === 'string';
   const found = checksumOf(table, isJson ? columns : columns.map(jsonValueOf));
   // Where SQLite's own pages are damaged, any column may be null.
-  const written = isJson || (checksum as unknown) === null ? checksum : toHex(checksum);
+  const written = isJson || (checksum as unknown) === null ? checksum : hexOf(checksum);
   if (found === written) return;
   throw new StoreError('CORRUPT', `damaged row ${key} of table ${table}`, { file: catalog });
 }

@@ -28,6 +28,8 @@ export interface PlayedHistory {
   readonly events: readonly RecordedEvent[];
   /** By step; step 0 makes the store. */
   readonly facts: readonly StoreFacts[];
+  /** What it held once all was prepared for a step, where that is something else. */
+  readonly prepared: ReadonlyMap<number, StoreFacts>;
   readonly contents: ReadonlyMap<string, Content>;
   /** Steps that leave stores which may have to be repaired. */
   readonly repairs: ReadonlySet<number>;
@@ -74,11 +76,13 @@ export async function playHistory(
   const recorder = new CrashingFiles(directory);
   const world = new World(join(directory, STORE), newPath, door(recorder.files));
   const facts: StoreFacts[] = [];
+  const prepared = new Map<number, StoreFacts>();
   const play = async (step: number, run: () => Promise<void>): Promise<void> => {
     recorder.mark('begin', step);
     await run();
     const now = world.facts();
-    const lastSequence = Math.max(now.lastSequence, facts.at(-1)?.lastSequence ?? 0);
+    const former = prepared.get(step) ?? facts.at(-1);
+    const lastSequence = Math.max(now.lastSequence, former?.lastSequence ?? 0);
     facts.push({ ...now, lastSequence });
     recorder.mark('end', step);
   };
@@ -87,7 +91,7 @@ export async function playHistory(
     if (prepare !== undefined) {
       recorder.mark('prepare', i + 1);
       await prepare(world);
-      facts.splice(-1, 1, world.facts());
+      prepared.set(i + 1, world.facts());
     }
     await play(i + 1, () => run(world));
   }
@@ -96,7 +100,7 @@ export async function playHistory(
   const name = operations.map((each) => each.name).join(', ') || 'create';
   const repairs = new Set(operations.flatMap(({ isRepair }, i) => (isRepair ? [i + 1] : [])));
   const { events } = recorder;
-  return { name, directory, events, facts, contents: world.contents, repairs };
+  return { name, directory, events, facts, prepared, contents: world.contents, repairs };
 }
 
 /** Cuts the power at every moment of a history. */
@@ -148,7 +152,7 @@ function* momentsOf(
   { fromStep = 0, whenIdle = false }: CrashOptions,
 ): Generator<Moment> {
   const disk = new Disk();
-  const { events, facts, contents } = history;
+  const { events, facts, prepared, contents } = history;
   let acknowledged = -1;
   let running: number | undefined;
   let isPreparing = false;
@@ -175,7 +179,7 @@ function* momentsOf(
       disk,
       cuts: databaseCuts(databases, next),
       expectation: {
-        before: facts[acknowledged],
+        before: prepared.get(running ?? -1) ?? facts[acknowledged],
         after,
         contents,
         isRepaired: history.repairs.has(running ?? acknowledged),

@@ -124,7 +124,8 @@ export class CrashingFiles {
       throw new Error(`${name} of ${path} cannot be followed`);
     }
     for (const database of this.#watched.values()) {
-      if (name === 'rename' && database.path === path) database.path = to;
+      // A catalog gets its place by a link: it is opened under its last name.
+      if (database.path === path) database.path = to;
     }
     return { kind: name, path, to };
   }

@@ -8,7 +8,7 @@ import { type Snapshot, SnapshotStore } from '../../src/index.ts';
 import type { Files } from '../../src/files/files.ts';
 import { syncDirectory } from '../../src/files/transfer.ts';
 import { type Memory, randomPage, randomPages, withBytes, writeDump } from './made-memory.ts';
-import { packFiles, packsOf, type StoredPack } from './store-contents.ts';
+import { packFiles, packsOf, type StoredFrame, type StoredPack } from './store-contents.ts';
 import { describeTree } from './trees.ts';
 import { openUnmanaged } from './unmanaged-stores.ts';
 
@@ -169,15 +169,14 @@ export class World {
   }
 
   /**
-   * Damages a frame of the newest pack and captures its pages once more, so that they can be found
-   * again, and gives the oldest pack a name that is none.
+   * Captures, damages what that has stored, and captures the same once more, so that what is lost
+   * can be found again; and gives the oldest pack a name that is none.
    */
   async damage(): Promise<void> {
+    await this.capture({});
     const packs = await packsOf(this.directory);
-    const newest = packs.findLast(({ frames }) => frames.some(({ isDelta }) => !isDelta));
-    const frame = newest?.frames.find(({ isDelta }) => !isDelta);
-    // Nothing is left that could be damaged: a repair of a store that is whole.
-    if (newest === undefined || frame === undefined) return;
+    const newest = packs.at(-1) as StoredPack;
+    const frame = newest.frames.find(({ isDelta }) => !isDelta) as StoredFrame;
     await this.close();
     const fd = this.#files.open(newest.path, 'write');
     this.#files.write(fd, Buffer.from('damage'), frame.offset + 30);
