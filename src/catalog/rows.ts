@@ -1,7 +1,7 @@
 /**
  * Rows of the catalog as the rest of the library sees them, and the checksum that each one
  * carries: the first 8 bytes of the SHA-256 of its table's name and a JSON array (ECMA-262,
- * JSON.stringify) of all its columns in order, bytes in lower-case hex.
+ * JSON.stringify) of all its columns in order, bytes as an 'x' and lower-case hex.
  */
 import { sha256OfText } from '#digest';
 import { StoreError } from '../errors.ts';
@@ -57,7 +57,7 @@ export interface SnapshotRow {
 /** A value of a column. */
 export type ColumnValue = string | number | Uint8Array | null;
 
-/** A value of a column in JSON: bytes are in hex. */
+/** A value of a column in JSON: bytes are an 'x' and hex, so that none are not an empty text. */
 export type JsonValue = string | number | null;
 
 /** Columns of one row by name, and what is in them. */
@@ -67,24 +67,27 @@ const CHECKSUM_DIGITS = 16;
 
 /**
  * SQL for a JSON array of columns. SQLite gives 2,000 rows of 23 columns so in 8 ms, as arrays in
- * 22 and as objects in 45. Whatever damage has made of a column, it is of its type here.
+ * 22 and as objects in 45.
  */
 export function jsonOf(columns: Columns): string {
   const values = columns.map(([name, type]) => {
-    if (type !== 'blob') return `CAST(${name} AS ${type})`;
-    return `CASE WHEN ${name} IS NULL THEN NULL ELSE lower(hex(${name})) END`;
+    const value = type === 'blob' ? `'x' || lower(hex(${name}))` : name;
+    // What damage has made another type of must not look as if it were whole, nor stop the query.
+    const other = type === 'integer' ? `'${type}'` : '0';
+    const whens = `WHEN '${type}' THEN ${value} WHEN 'null' THEN NULL ELSE ${other}`;
+    return `CASE typeof(${name}) ${whens} END`;
   });
   return `json_array(${values.join(', ')})`;
 }
 
 /** The bytes of a value in JSON. */
 export function bytesOf(value: string): Uint8Array {
-  return Buffer.from(value, 'hex');
+  return Buffer.from(value.slice(1), 'hex');
 }
 
-/** 0.2 us instead of 2 of `toHex`, which does without Node. */
+/** In 0.2 us instead of 2 by `toHex`, which does without Node. */
 function hexOf({ buffer, byteOffset, length }: Uint8Array): string {
-  return Buffer.from(buffer, byteOffset, length).toString('hex');
+  return `x${Buffer.from(buffer, byteOffset, length).toString('hex')}`;
 }
 
 /** The checksum of a row. */
@@ -97,7 +100,7 @@ function jsonValueOf(value: ColumnValue): JsonValue {
 }
 
 function checksumOf(table: string, columns: readonly ColumnValue[]): string {
-  return sha256OfText(table + JSON.stringify(columns)).slice(0, CHECKSUM_DIGITS);
+  return `x${sha256OfText(table + JSON.stringify(columns)).slice(0, CHECKSUM_DIGITS)}`;
 }
 
 /** The columns of a pack that another row refers to, for `checkPack`. */
@@ -124,7 +127,7 @@ export function checkPack(catalog: string, pack: JoinedPack): void {
 }
 
 /**
- * @param checksum in hex when the columns are what `jsonOf` gives, as bytes otherwise.
+ * @param checksum what `jsonOf` gives of it, like the columns; or bytes, like theirs.
  * @throws StoreError CORRUPT when a row is not what was written.
  */
 export function checkRow(
@@ -136,9 +139,9 @@ export function checkRow(
 ): void {
   const isJson = typeof checksum === 'string';
   const found = checksumOf(table, isJson ? columns : columns.map(jsonValueOf));
-  // Where SQLite's own pages are damaged, any column may be null.
-  const written = isJson || (checksum as unknown) === null ? checksum : hexOf(checksum);
-  if (found === written) return;
+  // Where SQLite's own pages are damaged, any column may be anything.
+  const isBytes = (checksum as unknown) instanceof Uint8Array;
+  if (found === (isBytes ? hexOf(checksum as Uint8Array) : checksum)) return;
   throw new StoreError('CORRUPT', `damaged row ${key} of table ${table}`, { file: catalog });
 }
 

@@ -284,10 +284,19 @@ export class SnapshotTable {
     const read = 'SELECT * FROM snapshots WHERE id = ?';
     for (const id of ids) {
       const row = this.#database.get<RawColumns>(read, id);
+      if (row === undefined) this.#checkIsGone(id);
       if (row === undefined || row.removed !== REMOVED.no || row.pinned !== 0) return false;
     }
     for (const id of ids) this.#update(id, { removed: REMOVED.marked });
     return true;
+  }
+
+  /** @throws StoreError CORRUPT when only the index of ids does not know a snapshot. */
+  #checkIsGone(id: string): void {
+    const all = 'SELECT number FROM snapshots NOT INDEXED WHERE id = ?';
+    if (this.#database.get(all, id) === undefined) return;
+    const { file } = this.#database;
+    throw new StoreError('CORRUPT', `the index of snapshots does not know ${id}`, { file });
   }
 
   /** @internal Sets columns of a row, and its checksum, inside the catalog's transaction. */

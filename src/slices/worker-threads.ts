@@ -55,9 +55,10 @@ export function workerThreads(
       if (bytes >= Math.max(startBytes, WORTH_PREPARING_BYTES)) pool.start();
     },
     open: (setup, onReport, bytes = Infinity) => {
-      const here = new InlineCrew(parts, setup, onReport);
-      if (bytes < startBytes && !pool.isStarted) return here;
-      return new WorkerCrew(pool, here, { setup, onReport });
+      if (bytes < startBytes && !pool.isStarted) return new InlineCrew(parts, setup, onReport);
+      const shared = { ...setup, cacheBytes: setup.cacheBytes / workers };
+      const here = new InlineCrew(parts, shared, onReport);
+      return new WorkerCrew(pool, here, { setup: shared, onReport });
     },
     async close() {
       await pool.stop();

@@ -40,7 +40,7 @@ export async function withCrew<T>(
     packs: layout.packs,
     segments: segments.table.buffer,
     generation: segments.generation,
-    cacheBytes: settings.cacheBytes / Math.max(1, threads.workers),
+    cacheBytes: settings.cacheBytes,
     lostFrames: packs.lostFrames.all(),
     refuseLost: needs.refuseLost ?? false,
     fresh: needs.fresh ?? false,

@@ -3,13 +3,18 @@
  * one transaction. Their space comes back with the next collection; until then each of them can be
  * undeleted.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { SnapshotRow } from '../catalog/rows.ts';
+import { StoreError } from '../errors.ts';
 import type { SnapshotKind } from '../manifest/manifest.ts';
 import type { RetentionReason } from '../retention/candidates.ts';
 import { planRetention, type PlannedSnapshot, type RetentionPlan } from '../retention/plan.ts';
 import type { RetentionPolicy } from '../retention/policy.ts';
 import { now as currentTime } from './clock.ts';
 import type { OperationOptions, StoreContext } from './context.ts';
+
+/** Each time, somebody else has pinned or removed a snapshot between two looks at the list. */
+const MAX_TRIES = 1000;
 
 /** What a prune takes. */
 export interface PruneOptions extends OperationOptions {
@@ -52,14 +57,20 @@ export async function prune(
   { dryRun = false, now, signal, onProgress }: PruneOptions,
 ): Promise<PruneReport> {
   const nowMs = now === undefined ? currentTime() : timeOf(now);
-  for (;;) {
+  for (let tries = 1; ; tries++) {
     signal?.throwIfAborted();
     const rows = catalog.snapshots.ofTimeline(timeline);
     const plan = planRetention(rows, policy, nowMs);
     const ids = plan.removed.map(({ snapshot }) => snapshot.id);
     // A pin that came in between changes the plan, also for what the pinned one continues from.
     const isDone = dryRun || ids.length === 0 || (await catalog.removeUnpinned(ids, signal));
-    if (!isDone) continue;
+    if (!isDone && tries === MAX_TRIES) {
+      throw new StoreError('LOCKED', `others keep changing timeline ${timeline}`);
+    }
+    if (!isDone) {
+      await setImmediate();
+      continue;
+    }
     onProgress?.({ phase: 'snapshots', done: rows.length, total: rows.length });
     return reportOf(timeline, dryRun, plan);
   }

@@ -139,7 +139,11 @@ export class DamagedDirectory {
       syncDirectory(this.#files, damaged);
       this.#isMade = true;
     }
-    return join(this.#path, name);
+    // Files of one name from several directories are all kept.
+    const path = join(this.#path, name);
+    for (let number = 1, free = path; ; number++, free = `${path}-${number}`) {
+      if (!exists(this.#files, free)) return free;
+    }
   }
 
   /** Makes what was put there durable. */
@@ -174,6 +178,14 @@ export function replaceCatalog(
     for (const path of old) files.unlink(path);
   } catch (error) {
     throw storageError('put the new catalog in its place', catalogFile, error);
+  }
+}
+
+/** Takes away the name under which the catalog waited, where a cut has left it both. */
+export function dropWaitingName(files: Files, layout: StoreLayout): void {
+  const { inode } = files.lstat(layout.catalogFile);
+  for (const path of waitingCatalogs(files, layout)) {
+    if (files.lstat(path).inode === inode) files.unlink(path);
   }
 }
 

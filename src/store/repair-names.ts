@@ -9,6 +9,7 @@ import { sameBytes } from '../bytes/hex.ts';
 import type { SalvagedCatalog } from '../catalog/salvage.ts';
 import { isDamage } from '../errors.ts';
 import { DescriptorPool } from '../files/descriptor-pool.ts';
+import type { Files } from '../files/files.ts';
 import { exists, moveDurably, syncDirectory } from '../files/transfer.ts';
 import { openPack } from '../pack/pack-set.ts';
 import type { PackReader } from '../pack/reader.ts';
@@ -30,11 +31,14 @@ export interface PackNames {
   readonly misnamed: readonly MisnamedPack[];
   /** Files that are no packs, or second ones of a pack. */
   readonly unreadable: readonly UnreadablePack[];
+  /** Second names of files, and the name that each keeps. */
+  readonly secondNames: ReadonlyMap<string, string>;
 }
 
 const NOTHING = new Uint8Array(0);
 /** How files end that are being renamed. */
 const MOVING = '.moving-';
+const MOVED = /\.moving-\d+$/;
 
 /** Lists the packs, and finds out which have wrong names. */
 export async function findNames(work: RepairWork, salvage: SalvagedCatalog): Promise<PackNames> {
@@ -45,7 +49,9 @@ export async function findNames(work: RepairWork, salvage: SalvagedCatalog): Pro
   const places = new Map<string, string>();
   const strangers: MisnamedPack[] = [];
   const unreadable: UnreadablePack[] = [];
-  const paths = listPackFiles(files, layout);
+  const all = listPackFiles(files, layout);
+  const secondNames = findSecondNames(files, all);
+  const paths = all.filter((path) => !secondNames.has(path));
   const named = new Set(paths.map((path) => packNameOf(layout, path)));
   const isAnyMissing = [...known].some((name) => !named.has(name));
   try {
@@ -66,9 +72,36 @@ export async function findNames(work: RepairWork, salvage: SalvagedCatalog): Pro
     }
     const misnamed = await place(work, { places, strangers, unreadable }, descriptors);
     for (const { name, path } of misnamed) work.staged.add(name, path);
-    return { names: [...places.keys()].sort(), misnamed, unreadable };
+    return { names: [...places.keys()].sort(), misnamed, unreadable, secondNames };
   } finally {
     descriptors.close();
+  }
+}
+
+/** A move that was cut off may have left a file both names: it has moved, then. */
+function findSecondNames(files: Files, paths: readonly string[]): Map<string, string> {
+  const second = new Map<string, string>();
+  const inodes = new Map<bigint, string>();
+  for (const path of paths.filter((each) => MOVED.test(each))) {
+    inodes.set(files.lstat(path).inode, path);
+  }
+  if (inodes.size === 0) return second;
+  for (const path of paths.filter((each) => !MOVED.test(each))) {
+    const moved = inodes.get(files.lstat(path).inode);
+    if (moved === undefined) continue;
+    // The name of the place itself came last.
+    if (moved.replace(MOVED, '') === path) second.set(moved, path);
+    else second.set(path, moved);
+  }
+  return second;
+}
+
+/** Takes second names away. */
+export function dropSecondNames(files: Files, secondNames: ReadonlyMap<string, string>): void {
+  for (const [path, kept] of secondNames) {
+    syncDirectory(files, dirname(kept));
+    files.unlink(path);
+    syncDirectory(files, dirname(path));
   }
 }
 
@@ -97,6 +130,11 @@ async function place(
       places.set(name, path);
       misnamed.push(stranger);
     }
+  }
+  // It may be a stranger itself that stands where another pack belongs.
+  const wanted = new Set(misnamed.map(({ name }) => work.layout.packFile(name)));
+  for (const [i, file] of unreadable.entries()) {
+    if (wanted.has(file.path)) unreadable[i] = { ...file, isInTheWay: true };
   }
   return misnamed;
 }

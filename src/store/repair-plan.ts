@@ -61,6 +61,8 @@ export interface RepairPlan {
   readonly unreadable: readonly UnreadablePack[];
   /** Packs that are there under other names. */
   readonly misnamed: readonly MisnamedPack[];
+  /** Second names of packs, and the name that each keeps. */
+  readonly secondNames: ReadonlyMap<string, string>;
   /** Packs that were written once more, with lost pages that were found elsewhere. */
   readonly healed: readonly HealedPack[];
   /** Packs that the old catalog knows and that are not there. */
@@ -86,7 +88,8 @@ export type StoreIdentity = Uint8Array | undefined;
 /** Makes the plan. @throws StoreError UNSUPPORTED_VERSION, STORAGE. */
 export async function planRepair(work: RepairWork, storeId: StoreIdentity): Promise<RepairPlan> {
   const old = await readOldCatalog(work.files, work.layout, storeId, work.newPath);
-  const { names, misnamed, unreadable: strange } = await findNames(work, old.salvage);
+  const found = await findNames(work, old.salvage);
+  const { names, misnamed, secondNames, unreadable: strange } = found;
   const { scanned, unopened } = await scanAll(work, old, names);
   const { packs: known, healed } = await healPacks(work, scanned);
   const { needed: packs, redundant } = await findRedundant(work, known);
@@ -103,7 +106,9 @@ export async function planRepair(work: RepairWork, storeId: StoreIdentity): Prom
     packs,
     lostFrames: lostFramesOf(work),
   };
-  return await decide(work, { old, findings, unreadable, misnamed, missing, healed });
+  return await decide(work, {
+    ...{ old, findings, unreadable, misnamed, secondNames, missing, healed },
+  });
 }
 
 async function scanAll(
@@ -160,7 +165,7 @@ function missingPacks(
 
 type Found = Pick<
   RepairPlan,
-  'old' | 'findings' | 'unreadable' | 'misnamed' | 'missing' | 'healed'
+  'old' | 'findings' | 'unreadable' | 'misnamed' | 'secondNames' | 'missing' | 'healed'
 >;
 
 async function decide(work: RepairWork, found: Found): Promise<RepairPlan> {

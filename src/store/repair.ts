@@ -28,8 +28,8 @@ import type { OperationOptions } from './context.ts';
 import { createFormat, readFormat } from './format-file.ts';
 import { StoreLayout } from './layout.ts';
 import { findDirectory } from './open-store.ts';
-import { DamagedDirectory, replaceCatalog } from './repair-catalog.ts';
-import { renamePacks } from './repair-names.ts';
+import { DamagedDirectory, dropWaitingName, replaceCatalog } from './repair-catalog.ts';
+import { dropSecondNames, renamePacks } from './repair-names.ts';
 import { lockStore } from './repair-lock.ts';
 import {
   planRepair,
@@ -180,10 +180,13 @@ async function execute(work: RepairWork, plan: RepairPlan, formatIsLost: boolean
     damaged,
     plan.unreadable.filter(({ isInTheWay = false }) => isInTheWay),
   );
+  dropSecondNames(files, plan.secondNames);
   renamePacks(work, plan.misnamed);
   for (const { name } of plan.findings.packs) work.staged.publish(name);
-  if (plan.catalog === undefined) await recordLost(plan, layout);
-  else replaceCatalog(files, layout, plan.catalog, damaged);
+  if (plan.catalog === undefined) {
+    await recordLost(plan, layout);
+    dropWaitingName(files, layout);
+  } else replaceCatalog(files, layout, plan.catalog, damaged);
   takeAway(
     work,
     damaged,
@@ -257,6 +260,9 @@ function changesOf(plan: RepairPlan, formatIsLost: boolean): string[] {
   const { catalog, findings, roles, unreadable } = plan;
   const changes: string[] = [];
   if (formatIsLost) changes.push('format.json is written anew');
+  for (const [path, kept] of plan.secondNames) {
+    changes.push(`${path} is a second name of ${kept}, and goes`);
+  }
   for (const { path, name } of plan.misnamed) changes.push(`${path} is renamed to ${name}`);
   if (catalog !== undefined) {
     const counts = `${findings.packs.length} packs and ${roles.size} snapshots`;

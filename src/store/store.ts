@@ -39,8 +39,8 @@ export interface OpenOptions {
   readonly maxDeltaDepth?: number | undefined;
   /**
    * Threads that work for captures and restores; 0 for none. By default one for each core, which
-   * start with the first operation on so much that they are faster than the time that they take to
-   * start; a number that is given starts with the first operation.
+   * start with the first operation on the container's files, or on so much that they are worth the
+   * time that they take to start; a number that is given starts with the first operation.
    */
   readonly workers?: number | undefined;
   /** How long a capture waits for another one of the same timeline; a minute by default. */
@@ -145,7 +145,7 @@ export class SnapshotStore {
         0,
         MAX_DELTA_DEPTH,
       ),
-      workers: wholeNumber('workers', options.workers ?? availableParallelism(), 0, MAX_WORKERS),
+      workers: wholeNumber('workers', options.workers ?? defaultWorkers(), 0, MAX_WORKERS),
       workersFromBytes: options.workers === undefined ? WORKERS_FROM_BYTES : 0,
     };
     const path = resolve(directory);
@@ -264,6 +264,10 @@ export class SnapshotStore {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+function defaultWorkers(): number {
+  return Math.min(availableParallelism(), MAX_WORKERS);
 }
 
 function wholeNumber(name: string, value: number, minimum: number, maximum = 2 ** 32): number {
