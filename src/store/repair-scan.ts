@@ -5,7 +5,7 @@
  * A pack whose footer cannot be read is lost as a whole. Any other damage costs what is in it:
  * frames that cannot be read are remembered by the pack set. Memory: some 500 bytes a manifest.
  */
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { DIGEST_BYTES, sha256Into } from '#digest';
 import { toHex } from '../bytes/hex.ts';
 import { PAGE_BYTES } from '../bytes/page.ts';
@@ -69,19 +69,6 @@ export interface PackPlaces {
   readonly files: Files;
   readonly layout: StoreLayout;
   readonly packs: PackSet;
-}
-
-/** Paths of all files in packs/, whatever they are. */
-export function listPackFiles(files: Files, layout: StoreLayout): string[] {
-  if (!exists(files, layout.packs)) return [];
-  return files
-    .list(layout.packs)
-    .map((name) => join(layout.packs, name.toString()))
-    .flatMap((path) =>
-      files.lstat(path).kind === 'directory'
-        ? files.list(path).map((name) => join(path, name.toString()))
-        : [path],
-    );
 }
 
 /** The name of the pack that a file in packs/ must be, or undefined when it is none. */
