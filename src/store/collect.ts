@@ -218,7 +218,8 @@ class Collection {
       const { kept, live } = await this.#markKept(rows);
       const needs = { live, rows: withoutDiffering(kept), condemned: undefined };
       const survey = await this.#survey(inventory, needs);
-      const what = { rows, kept, packs: survey.packs, statesChanged };
+      const { packs, states } = survey;
+      const what = { rows, kept, packs, states, statesChanged };
       const { signal } = this.#options;
       const writtenBytes = await condemn(this.#context, what, this.#pacer, signal);
       if (writtenBytes !== undefined) {

@@ -10,13 +10,14 @@ import type { CondemnedSlots, RewrittenManifest, Sentence } from '../catalog/col
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { encodeManifest } from '../manifest/manifest.ts';
 import { encodeSlotSet, SlotSet } from '../pack/slot-set.ts';
+import type { States } from '../pack/states.ts';
 import type { Pacer } from './clock.ts';
 import type { StoreContext } from './context.ts';
 import { publishPack } from './publish.ts';
 import { rewriteManifest } from './rewrite-manifest.ts';
 import { findPages } from './snapshot-pages.ts';
 import { StagedPack } from './staged-pack.ts';
-import { statesBlock } from './states-block.ts';
+import { areTold, statesBlock } from './states-block.ts';
 import type { PackSurvey } from './survey.ts';
 
 /** What is to be condemned. */
@@ -26,6 +27,8 @@ export interface Condemnation {
   /** Those of which everything is needed. */
   readonly kept: readonly SnapshotRow[];
   readonly packs: readonly PackSurvey[];
+  /** The newest states in packs. */
+  readonly states: States | undefined;
   /** As it was when the rows were read. */
   readonly statesChanged: number;
 }
@@ -48,7 +51,7 @@ export async function condemn(
   const differing = kept.filter(({ baseId }) => baseId !== undefined && !keptIds.has(baseId));
   const slots = changedSlots(context, what.packs);
   const ids = snapshots.map(({ id }) => id);
-  const isStated = statesChanged > 0 || ids.length > 0;
+  const isStated = statesChanged > 0 || ids.length > 0 || !areTold(context, rows, what.states);
   if (!isStated && differing.length === 0) {
     const sentence = { pack: undefined, manifests: [], snapshots: ids, slots, statesChanged };
     if (slots.length > 0) await context.catalog.collections.condemn(sentence, signal);
