@@ -26,6 +26,8 @@ export interface Condemnation {
   readonly rows: readonly SnapshotRow[];
   /** Those of which everything is needed. */
   readonly kept: readonly SnapshotRow[];
+  /** Those of them whose recipes differ from what is not kept. */
+  readonly differing: readonly SnapshotRow[];
   readonly packs: readonly PackSurvey[];
   /** The newest states in packs. */
   readonly states: States | undefined;
@@ -45,10 +47,9 @@ export async function condemn(
   pacer: Pacer,
   signal: AbortSignal | undefined,
 ): Promise<number | undefined> {
-  const { rows, kept, statesChanged } = what;
+  const { rows, kept, differing, statesChanged } = what;
   const snapshots = condemnable(rows, kept);
   const keptIds = new Set(kept.map(({ id }) => id));
-  const differing = kept.filter(({ baseId }) => baseId !== undefined && !keptIds.has(baseId));
   const slots = changedSlots(context, what.packs);
   const ids = snapshots.map(({ id }) => id);
   const isStated = statesChanged > 0 || ids.length > 0 || !areTold(context, rows, what.states);

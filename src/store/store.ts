@@ -188,8 +188,11 @@ export class SnapshotStore {
    * stopped or killed at any time: the next one goes on. Snapshots that are marked as removed can
    * no longer be undeleted once it has begun.
    *
-   * @throws StoreError CORRUPT (a snapshot is damaged, and what it needs cannot be known: remove or
-   * repair it first), LOCKED (another collection runs), READ_ONLY, STORAGE, ABORTED, CLOSED.
+   * Where a snapshot is so damaged that nobody can tell what it needs, everything stays that it
+   * might need, until it is removed or repaired; the report says so.
+   *
+   * @throws StoreError CORRUPT (the catalog is damaged), LOCKED (another collection runs),
+   * READ_ONLY, STORAGE, ABORTED, CLOSED.
    */
   async collect(options: CollectOptions = {}): Promise<CollectReport> {
     return await this.#operations.write(options, async (context, operation) => {

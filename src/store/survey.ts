@@ -105,8 +105,7 @@ export async function surveyPacks(
       if (states !== undefined && !(states.generation < (newest?.generation ?? 0))) newest = states;
     } catch (error) {
       if (!(error instanceof StoreError && isDamage(error))) throw error;
-      const isNeeded =
-        needed.length > 0 || inIt.some(({ number }) => !needs.live.of(number).isEmpty);
+      const isNeeded = needed.length > 0 || inIt.some(({ number }) => needs.live.hasAny(number));
       if (isNeeded) damage.push(error);
       else packs.push(unneededPack(row, inIt));
     }
@@ -199,13 +198,15 @@ function surveySegment(
 ): { survey: SegmentSurvey; deadBytes: number; liveBytes: number } {
   const dead = new SlotSet();
   const live = needs.live.of(number);
+  // Where nobody can list what is needed, nothing is dead.
+  const may = needs.live.isWhole(number) ? 0 : -1;
   const condemned = needs.condemned && (needs.condemned.of(number) ?? new SlotSet());
   let [deadPages, livePages, deadBytes, liveBytes] = [0, 0, 0, 0];
   for (const table of reader.frameTables(local)) {
     for (let index = 0; index < table.length; index++) {
       const { frame, slotsLow, slotsHigh, blockBytes } = table.entryAt(index);
-      const low = slotsLow & ~live.lowOf(frame) & (condemned?.lowOf(frame) ?? -1);
-      const high = slotsHigh & ~live.highOf(frame) & (condemned?.highOf(frame) ?? -1);
+      const low = slotsLow & ~live.lowOf(frame) & (condemned?.lowOf(frame) ?? -1) & may;
+      const high = slotsHigh & ~live.highOf(frame) & (condemned?.highOf(frame) ?? -1) & may;
       const pages = table.pagesAt(index);
       const unneeded = countBits(low) + countBits(high);
       if (unneeded > 0) dead.addFrame(frame, low, high);
