@@ -47,6 +47,8 @@ import { findUnknownNeeds } from './unknown-needs.ts';
 import { unknownPacks } from './unknown-packs.ts';
 import { refreshView } from './view.ts';
 
+/** Before anything is condemned, all that is not live may go. */
+const ANY = { condemned: undefined, lostPacks: undefined } as const;
 const PATIENCE_MS = 5000;
 /** Snapshots that are undeleted in between begin it again: at most. */
 const MAX_ATTEMPTS = 10;
@@ -124,7 +126,7 @@ class Collection {
     const inventory = takeInventory(this.#context);
     const rows = this.#rows();
     const { kept, live, differing } = await this.#markKept(rows);
-    const needs = { live, rows: without(kept, differing), condemned: undefined };
+    const needs = { ...ANY, live, rows: without(kept, differing) };
     const survey = await this.#survey(inventory, needs);
     const plan = planCollection(survey.packs, this.#limits);
     const gone = [...plan.drop, ...plan.compact.flat()];
@@ -140,19 +142,25 @@ class Collection {
     const before = this.#context.condemned.now;
     await this.#unlink();
     const { survey, condemned, known, live } = await this.#condemn();
-    if (await this.#awaitOlderWork()) await this.#finish(known, live);
+    if (await this.#awaitOlderWork()) await this.#finish(known, live, survey);
     else if (!hasOlderWork(this.#context, this.#own, generation)) await this.#goOn(before);
     return this.#report(survey, condemned, false);
   }
 
-  async #finish(known: ReadonlySet<string>, live: LiveSlots): Promise<void> {
+  async #finish(
+    known: ReadonlySet<string>,
+    live: LiveSlots,
+    { unreadable }: Survey,
+  ): Promise<void> {
     await this.#context.catalog.collections.bury(this.#options.signal, [...known]);
     // What older work has committed meanwhile may refer to what is condemned.
     const inventory = takeInventory(this.#context);
     const rows = this.#rows();
     const since = rows.filter((row) => !row.condemned && !known.has(row.id));
     await this.#mark(since, { live });
-    await this.#carryOut(await this.#plan(inventory, { live, rows }));
+    const needs = { live, rows, lostPacks: new Set(unreadable) };
+    const condemned = this.#context.condemned.now;
+    await this.#carryOut(await this.#plan(inventory, { ...needs, condemned }));
     await tidy(this.#context, this.#rows(), this.#pacer);
   }
 
@@ -166,7 +174,8 @@ class Collection {
     const unknown = await findUnknownNeeds(this.#context, rows, this.#pacer);
     // What was condemned just now as well: older work may still need it.
     const live = await this.#mark(rows, { whole: unknown.segments });
-    await this.#carryOut(await this.#plan(inventory, { live, rows, condemned }));
+    const needs = { live, rows, condemned, lostPacks: new Set<string>() };
+    await this.#carryOut(await this.#plan(inventory, needs));
   }
 
   async #carryOut(plan: CollectPlan): Promise<void> {
@@ -229,10 +238,10 @@ class Collection {
       const inventory = takeInventory(this.#context);
       const rows = this.#rows();
       const { kept, live, differing } = await this.#markKept(rows);
-      const needs = { live, rows: without(kept, differing), condemned: undefined };
+      const needs = { ...ANY, live, rows: without(kept, differing) };
       const survey = await this.#survey(inventory, needs);
-      const { packs, states } = survey;
-      const what = { rows, kept, differing, packs, states, statesChanged };
+      const { packs, unreadable, states } = survey;
+      const what = { rows, kept, differing, packs, unreadable, states, statesChanged };
       const { signal } = this.#options;
       const writtenBytes = await condemn(this.#context, what, this.#pacer, signal);
       if (writtenBytes !== undefined) {
@@ -258,12 +267,8 @@ class Collection {
   }
 
   /** From here on nothing new refers to what is not live: the plan stays right. */
-  async #plan(
-    inventory: Inventory,
-    needs: Omit<Needs, 'condemned'> & Partial<Needs>,
-  ): Promise<CollectPlan> {
-    const condemned = needs.condemned ?? this.#context.condemned.now;
-    const { packs } = await this.#survey(inventory, { ...needs, condemned });
+  async #plan(inventory: Inventory, needs: Needs): Promise<CollectPlan> {
+    const { packs } = await this.#survey(inventory, needs);
     const plan = planCollection(packs, this.#limits);
     const all = planCollection(packs, { ...this.#limits, maxBytes: Infinity });
     if (plan.compact.length < all.compact.length) this.#isComplete = false;

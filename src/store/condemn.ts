@@ -9,6 +9,7 @@ import { idToText } from '../bytes/id.ts';
 import type { CondemnedSlots, RewrittenManifest, Sentence } from '../catalog/collection-table.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { encodeManifest } from '../manifest/manifest.ts';
+import { WHOLE_PACK } from '../pack/lost-frames.ts';
 import { encodeSlotSet, SlotSet } from '../pack/slot-set.ts';
 import type { States } from '../pack/states.ts';
 import type { Pacer } from './clock.ts';
@@ -29,6 +30,8 @@ export interface Condemnation {
   /** Those of them whose recipes differ from what is not kept. */
   readonly differing: readonly SnapshotRow[];
   readonly packs: readonly PackSurvey[];
+  /** Names of packs that go as a whole, since nobody can list their slots. */
+  readonly unreadable: readonly string[];
   /** The newest states in packs. */
   readonly states: States | undefined;
   /** As it was when the rows were read. */
@@ -51,11 +54,15 @@ export async function condemn(
   const snapshots = condemnable(rows, kept);
   const keptIds = new Set(kept.map(({ id }) => id));
   const slots = changedSlots(context, what.packs);
+  // On record even if they are already: whoever began before that is waited for.
+  const lostFrames = what.unreadable.map((pack) => ({ pack, offset: WHOLE_PACK }));
   const ids = snapshots.map(({ id }) => id);
   const isStated = statesChanged > 0 || ids.length > 0 || !areTold(context, rows, what.states);
   if (!isStated && differing.length === 0) {
-    const sentence = { pack: undefined, manifests: [], snapshots: ids, slots, statesChanged };
-    if (slots.length > 0) await context.catalog.collections.condemn(sentence, signal);
+    const pack = undefined;
+    const sentence = { pack, manifests: [], snapshots: ids, slots, lostFrames, statesChanged };
+    if (slots.length + lostFrames.length > 0)
+      await context.catalog.collections.condemn(sentence, signal);
     return 0;
   }
   const staged = new StagedPack(context);
@@ -66,7 +73,7 @@ export async function condemn(
     if (isStated) staged.writer.addStates(statesBlock(context, rows, generation));
     const pack = staged.seal();
     await pacer.pause();
-    const sentence = { pack, manifests, snapshots: ids, slots, statesChanged };
+    const sentence = { pack, manifests, snapshots: ids, slots, lostFrames, statesChanged };
     return await publishSentence(context, staged.path, sentence, signal);
   } catch (error) {
     staged.discard();

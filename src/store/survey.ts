@@ -70,7 +70,9 @@ export interface Survey {
   readonly packs: readonly PackSurvey[];
   /** The newest states that can be read. */
   readonly states: States | undefined;
-  /** Of packs that cannot be read: they stay as they are, unless nothing of them is needed. */
+  /** Names of those of the packs that cannot be read, and need not be. */
+  readonly unreadable: readonly string[];
+  /** Of packs that cannot be read, and stay as they are. */
   readonly damage: readonly StoreError[];
 }
 
@@ -79,6 +81,11 @@ export interface Needs {
   readonly live: LiveSlots;
   /** Slots that may be dead: those that are condemned; undefined for all. */
   readonly condemned: CondemnedThen | undefined;
+  /**
+   * Names of packs that may be unneeded though nobody can list their slots: those of which nothing
+   * new is referred to any more; undefined for all.
+   */
+  readonly lostPacks: ReadonlySet<string> | undefined;
   /** The snapshots whose manifests are needed. */
   readonly rows: readonly SnapshotRow[];
 }
@@ -93,6 +100,7 @@ export async function surveyPacks(
   const segments = groupBy(inventory.segments, ({ packName }) => packName);
   const manifests = groupBy(needs.rows, ({ packName }) => packName);
   const packs: PackSurvey[] = [];
+  const unreadable: string[] = [];
   const damage: StoreError[] = [];
   let newest: States | undefined;
   for (const row of inventory.packs) {
@@ -106,12 +114,15 @@ export async function surveyPacks(
     } catch (error) {
       if (!(error instanceof StoreError && isDamage(error))) throw error;
       const isNeeded = needed.length > 0 || inIt.some(({ number }) => needs.live.hasAny(number));
-      if (isNeeded) damage.push(error);
-      else packs.push(unneededPack(row, inIt));
+      if (isNeeded || needs.lostPacks?.has(row.name) === false) damage.push(error);
+      else {
+        packs.push(unneededPack(row, inIt));
+        unreadable.push(row.name);
+      }
     }
     await pacer.pause();
   }
-  return { packs, states: newest, damage };
+  return { packs, states: newest, unreadable, damage };
 }
 
 function unlessDamaged<T>(damage: StoreError[], read: () => T): T | undefined {
