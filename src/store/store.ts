@@ -219,7 +219,9 @@ export class SnapshotStore {
    * missing or damaged is built anew from the packs, packs that the catalog does not know are
    * adopted, and what cannot be read is moved to the store's `damaged/`. What is lost is reported.
    *
-   * A removal, pin or note that is in no pack yet is lost with the catalog that had it.
+   * A removal, pin or note that is in no pack yet is lost with the catalog that had it. Where a
+   * backup has a pack that was moved away, put it back and repair again before the next collection,
+   * which does not know what the pages of that pack stood on.
    *
    * @throws StoreError NOT_FOUND, LOCKED (somebody has it open), UNSUPPORTED_VERSION, STORAGE,
    * ABORTED.
