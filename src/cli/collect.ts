@@ -68,8 +68,13 @@ function linesOf(report: CollectReport): string[] {
     ['packs', [`${droppedPacks} dropped, ${compactedPacks} compacted`]],
     [dryRun ? 'would free' : 'freed', [formatBytes(Math.max(0, freed))]],
     ['waiting', waitingPacks === 0 ? [] : [`${formatBytes(report.waitingBytes)} still in use`]],
-    ['complete', dryRun ? [] : [report.complete ? 'yes' : 'no: run it again']],
+    ['complete', dryRun ? [] : [completeness(report)]],
   ]);
   const unknown = report.unknownPacks.map((path) => printable(`unknown pack: ${path}`));
   return [...facts, ...report.damage.map((message) => printable(`damage: ${message}`)), ...unknown];
+}
+
+function completeness({ complete, damage }: CollectReport): string {
+  if (complete) return 'yes';
+  return damage.length > 0 ? 'no: something is damaged' : 'no: run it again';
 }
