@@ -4,7 +4,7 @@
  */
 import { StoreError } from '../errors.ts';
 import type { CatalogDatabase } from './database.ts';
-import { isPackName } from './pack-records.ts';
+import { isPackName, type LostFrameRow } from './pack-records.ts';
 import type { PackTable, SegmentToAdd } from './pack-table.ts';
 import { checkRow, decodeIntact, rowChecksum } from './rows.ts';
 import type { SnapshotTable } from './snapshot-table.ts';
@@ -39,6 +39,8 @@ export interface Sentence {
   /** Ids of snapshots that are marked as removed. */
   readonly snapshots: readonly string[];
   readonly slots: readonly CondemnedSlots[];
+  /** Frames of packs that cannot be read, or whole packs: nothing is found to be equal to them. */
+  readonly lostFrames: readonly LostFrameRow[];
   /** The changes of states that the pack tells. */
   readonly statesChanged: number;
 }
@@ -116,7 +118,7 @@ export class CollectionTable {
    */
   async condemn(sentence: Sentence, signal?: AbortSignal): Promise<number | undefined> {
     return await this.#database.write(signal, () => {
-      const { pack, manifests, snapshots, slots } = sentence;
+      const { pack, manifests, snapshots, slots, lostFrames } = sentence;
       if (!snapshots.every((id) => this.#snapshots.isMarked(id))) return undefined;
       const generation = this.#nextGeneration(sentence.statesChanged);
       const number = pack && this.#packs.findOrAddPack(pack);
@@ -126,6 +128,8 @@ export class CollectionTable {
       }
       for (const id of snapshots) this.#snapshots.condemn(id);
       for (const { segment, slots: set } of slots) this.#putCondemned(segment, set);
+      const put = 'INSERT OR IGNORE INTO lost_frames VALUES (?, ?)';
+      for (const frame of lostFrames) this.#database.run(put, frame.pack, frame.offset);
       return generation;
     });
   }

@@ -1,6 +1,7 @@
 /** `collect`: gives back the space of what has been removed. */
 import { InvalidArgumentError, type Command } from 'commander';
 import type { CollectReport } from '../index.ts';
+import { EXIT_STATUS } from './exit-status.ts';
 import { withProgress } from './progress.ts';
 import { runOnStore, storeCommand, type StoreCommandOptions } from './store-command.ts';
 import { count, formatBytes, formatFacts, printable } from './text.ts';
@@ -15,7 +16,8 @@ interface CollectCommandOptions extends StoreCommandOptions {
 const HELP = `
 Snapshots that are marked as removed can no longer be undeleted afterwards.
 It runs beside captures and restores, and may be stopped at any time: the next
-one goes on. Packs that the catalog does not know are never deleted.`;
+one goes on. Packs that the catalog does not know are never deleted. The exit
+status is 3 when something is damaged: it stays, with all that it might need.`;
 
 /** The command. */
 export function collectCommand(signal: AbortSignal): Command {
@@ -40,6 +42,7 @@ export function collectCommand(signal: AbortSignal): Command {
               onProgress,
             }),
           );
+          if (report.damage.length > 0) process.exitCode = EXIT_STATUS.corrupt;
           return { document: report, lines: linesOf(report) };
         },
         {},
@@ -68,8 +71,13 @@ function linesOf(report: CollectReport): string[] {
     ['packs', [`${droppedPacks} dropped, ${compactedPacks} compacted`]],
     [dryRun ? 'would free' : 'freed', [formatBytes(Math.max(0, freed))]],
     ['waiting', waitingPacks === 0 ? [] : [`${formatBytes(report.waitingBytes)} still in use`]],
-    ['complete', dryRun ? [] : [report.complete ? 'yes' : 'no: run it again']],
+    ['complete', dryRun ? [] : [completeness(report)]],
   ]);
   const unknown = report.unknownPacks.map((path) => printable(`unknown pack: ${path}`));
   return [...facts, ...report.damage.map((message) => printable(`damage: ${message}`)), ...unknown];
+}
+
+function completeness({ complete, damage }: CollectReport): string {
+  if (complete) return 'yes';
+  return damage.length > 0 ? 'no: something is damaged' : 'no: run it again';
 }

@@ -32,6 +32,11 @@ export class LostFrames {
     return this.#offsets.get(file)?.has(offset) === true;
   }
 
+  /** Whether tables of a pack are known to be lost, so that whoever opens it now lacks them. */
+  hasPack(file: string): boolean {
+    return this.mayHave(file) && this.has(file, WHOLE_PACK);
+  }
+
   /** Offsets of the frames of a pack that are lost. */
   offsetsOf(file: string): number[] {
     return [...(this.#offsets.get(file)?.keys() ?? [])];

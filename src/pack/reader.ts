@@ -216,14 +216,15 @@ export class PackReader {
 
   /**
    * Whether the digest that the pack keeps for a slot is the one in `digests` at `digestOffset`.
-   * Without a checksum: a damaged byte can only make the answer no. Pages of a frame that could
-   * not be read are lost, and nothing is equal to them.
+   * Without a checksum: a damaged byte can only make the answer no. Pages of a frame, or of a pack,
+   * that somebody could not read are lost, and nothing is equal to them.
    */
   hasDigest(segment: number, slot: number, digests: Uint8Array, digestOffset: number): boolean {
     const place = this.find(segment, slot);
     if (place === undefined) return false;
     const { table, index } = place;
     if (table.isDelta(index) || this.isLost(table, index)) return false;
+    if (this.#shared.lostFrames.hasPack(this.file)) return false;
     // Neighbours are asked for one after the other: one read for a frame instead of one for a
     // page took 300 ms off a capture of 12 redis dumps (2.5 s).
     if (this.#digestsTable !== table || this.#digestsIndex !== index) {

@@ -1,19 +1,14 @@
 /**
- * Reads frames of a pack and checks every page that can be checked alone: full pages against their
- * digests, frames of deltas against their own form. What is damaged is listed; nothing else stops
- * for it.
+ * Reads frames of a pack and checks every page that can be checked alone. What is damaged is
+ * listed; nothing else stops for it.
  */
-import { DIGEST_BYTES, sha256Into } from '#digest';
-import { PAGE_BYTES } from '../bytes/page.ts';
 import { isDamage, StoreError } from '../errors.ts';
-import { FRAME_PAGES } from '../pack/format.ts';
-import type { FrameTable } from '../pack/frame-table.ts';
-import type { PackReader } from '../pack/reader.ts';
+import { checkFrame } from '../pack/check-frame.ts';
+import { FRAME_BYTES } from '../pack/format.ts';
 import type { Session } from './session.ts';
 import type { CheckFramesRequest, FrameDamage } from './tasks.ts';
 
-const pages = Buffer.allocUnsafeSlow(FRAME_PAGES * PAGE_BYTES);
-const digest = Buffer.alloc(DIGEST_BYTES);
+const pages = Buffer.allocUnsafeSlow(FRAME_BYTES);
 
 /** Reads and checks; answers with the frames that are damaged. */
 export function checkFrames(
@@ -27,7 +22,7 @@ export function checkFrames(
   for (let index = first; index < end; index++) {
     const { offset } = table.entryAt(index);
     try {
-      checkFrame(reader, table, index);
+      checkFrame(reader, table, index, pages);
     } catch (error) {
       if (!(error instanceof StoreError) || !isDamage(error)) throw error;
       const { code, summary } = error;
@@ -35,18 +30,4 @@ export function checkFrames(
     }
   }
   return damage;
-}
-
-function checkFrame(pack: PackReader, table: FrameTable, index: number): void {
-  // Delta pages have no digests of their own: their bytes are checked here, their pages by leaves.
-  if (table.isDelta(index)) return void pack.readDeltaFrame(table, index);
-  pack.readFrame(table, index, pages);
-  const expected = pack.frameDigests(table, index);
-  for (const [rank, slot] of table.slotsAt(index).entries()) {
-    const start = rank * PAGE_BYTES;
-    sha256Into(pages.subarray(start, start + table.pageBytes(slot)), digest, 0);
-    if (digest.compare(expected, rank * DIGEST_BYTES, (rank + 1) * DIGEST_BYTES) === 0) continue;
-    pack.reportLost(table, index);
-    throw pack.corrupt(`page in slot ${slot} is not its digest's`, table.entryAt(index).offset);
-  }
 }

@@ -105,12 +105,7 @@ export function readLeaf(session: Session, request: ReadRequest, leaf: number): 
 }
 
 /** Reads up to 512 pages of a request into the thread's buffer, without checking them. */
-export function readPages(
-  session: Session,
-  request: ReadRequest,
-  first: number,
-  pages: number,
-): void {
+function readPages(session: Session, request: ReadRequest, first: number, pages: number): void {
   const { end, segment, slot } = request;
   let run = firstRunAfter(end, first);
   for (let i = 0; i < pages;) {

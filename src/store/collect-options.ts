@@ -37,9 +37,9 @@ export interface CollectReport {
   readonly waitingBytes: number;
   /** Packs that the catalog does not know: never deleted; `repair` adopts them. */
   readonly unknownPacks: readonly string[];
-  /** What is damaged, and was left as it is. */
+  /** What is damaged, and was left as it is, with all that it might need. */
   readonly damage: readonly string[];
-  /** Whether all was done; otherwise time, bytes or other operations were in the way. */
+  /** Whether all was done; otherwise time, bytes, damage or other operations were in the way. */
   readonly complete: boolean;
 }
 

@@ -40,7 +40,8 @@ export function planCollection(
   const kept = surveys.filter((survey) => !isToGo(survey));
   const isWasteful = (survey: PackSurvey) => {
     const waste = survey.sizeBytes - survey.liveBytes;
-    return survey.deadBytes > 0 && waste > survey.sizeBytes * wasteThreshold;
+    const isTooMuch = waste > survey.sizeBytes * wasteThreshold;
+    return survey.deadBytes > 0 && (isTooMuch || survey.hasDamagedStates);
   };
   const isSmall = ({ liveBytes }: PackSurvey) => liveBytes < SMALL_BYTES;
   const areMany = kept.filter(isSmall).length >= MANY;

@@ -12,7 +12,6 @@
  */
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { isDamage, type StoreError } from '../errors.ts';
-import { idToText } from '../bytes/id.ts';
 import type { Activity, RunningOperation } from './activity.ts';
 import { monotonicMs, Pacer } from './clock.ts';
 import {
@@ -22,12 +21,11 @@ import {
   type CollectReport,
 } from './collect-options.ts';
 import { planCollection, type CollectPlan } from './collect-plan.ts';
+import { tidy } from './collect-tidy.ts';
 import { Compaction } from './compact.ts';
 import { condemn, condemnable } from './condemn.ts';
 import type { CondemnedThen } from './condemned.ts';
 import { writableStaging, type StoreContext } from './context.ts';
-import { evictCache } from './heads.ts';
-import { cleanIndex } from './index-merge.ts';
 import type { LiveSlots } from './live-slots.ts';
 import { lockCollection } from './locks.ts';
 import { markLive, type MarkOptions } from './mark.ts';
@@ -49,6 +47,8 @@ import { findUnknownNeeds } from './unknown-needs.ts';
 import { unknownPacks } from './unknown-packs.ts';
 import { refreshView } from './view.ts';
 
+/** Before anything is condemned, all that is not live may go. */
+const ANY = { condemned: undefined, lostPacks: undefined } as const;
 const PATIENCE_MS = 5000;
 /** Snapshots that are undeleted in between begin it again: at most. */
 const MAX_ATTEMPTS = 10;
@@ -57,7 +57,7 @@ const MAX_ATTEMPTS = 10;
  * Collects.
  *
  * @param waiting the operation as which this was begun; it ends here.
- * @throws StoreError CORRUPT when what a snapshot needs cannot be known; LOCKED.
+ * @throws StoreError CORRUPT when the catalog is damaged; LOCKED.
  */
 export async function collect(
   context: StoreContext,
@@ -83,6 +83,15 @@ export async function collect(
     own?.end();
     lock.release();
   }
+}
+
+/** What is needed, before anything is condemned. */
+interface Marked {
+  /** The snapshots of which everything is needed. */
+  readonly kept: readonly SnapshotRow[];
+  readonly live: LiveSlots;
+  /** Those whose recipes differ from what is not kept: they are written once more. */
+  readonly differing: readonly SnapshotRow[];
 }
 
 /** One collection. */
@@ -116,8 +125,8 @@ class Collection {
   async dryRun(): Promise<CollectReport> {
     const inventory = takeInventory(this.#context);
     const rows = this.#rows();
-    const { kept, live } = await this.#markKept(rows);
-    const needs = { live, rows: withoutDiffering(kept), condemned: undefined };
+    const { kept, live, differing } = await this.#markKept(rows);
+    const needs = { ...ANY, live, rows: without(kept, differing) };
     const survey = await this.#survey(inventory, needs);
     const plan = planCollection(survey.packs, this.#limits);
     const gone = [...plan.drop, ...plan.compact.flat()];
@@ -133,20 +142,26 @@ class Collection {
     const before = this.#context.condemned.now;
     await this.#unlink();
     const { survey, condemned, known, live } = await this.#condemn();
-    if (await this.#awaitOlderWork()) await this.#finish(known, live);
+    if (await this.#awaitOlderWork()) await this.#finish(known, live, survey);
     else if (!hasOlderWork(this.#context, this.#own, generation)) await this.#goOn(before);
     return this.#report(survey, condemned, false);
   }
 
-  async #finish(known: ReadonlySet<string>, live: LiveSlots): Promise<void> {
+  async #finish(
+    known: ReadonlySet<string>,
+    live: LiveSlots,
+    { unreadable }: Survey,
+  ): Promise<void> {
     await this.#context.catalog.collections.bury(this.#options.signal, [...known]);
     // What older work has committed meanwhile may refer to what is condemned.
     const inventory = takeInventory(this.#context);
     const rows = this.#rows();
     const since = rows.filter((row) => !row.condemned && !known.has(row.id));
     await this.#mark(since, { live });
-    await this.#carryOut(await this.#plan(inventory, { live, rows }));
-    await this.#tidy();
+    const needs = { live, rows, lostPacks: new Set(unreadable) };
+    const condemned = this.#context.condemned.now;
+    await this.#carryOut(await this.#plan(inventory, { ...needs, condemned }));
+    await tidy(this.#context, this.#rows(), this.#pacer);
   }
 
   /**
@@ -159,7 +174,8 @@ class Collection {
     const unknown = await findUnknownNeeds(this.#context, rows, this.#pacer);
     // What was condemned just now as well: older work may still need it.
     const live = await this.#mark(rows, { whole: unknown.segments });
-    await this.#carryOut(await this.#plan(inventory, { live, rows, condemned }));
+    const needs = { live, rows, condemned, lostPacks: new Set<string>() };
+    await this.#carryOut(await this.#plan(inventory, needs));
   }
 
   async #carryOut(plan: CollectPlan): Promise<void> {
@@ -178,16 +194,19 @@ class Collection {
 
   async #mark(
     rows: readonly SnapshotRow[],
-    more: Omit<MarkOptions, 'pacer' | 'onProgress'> = {},
+    more: Pick<MarkOptions, 'live' | 'whole' | 'held'>,
   ): Promise<LiveSlots> {
     const { onProgress } = this.#options;
-    return await markLive(this.#context, rows, { pacer: this.#pacer, onProgress, ...more });
+    const damage: StoreError[] = [];
+    const options = { pacer: this.#pacer, onProgress, damage, ...more };
+    const live = await markLive(this.#context, rows, options);
+    for (const { message } of damage) this.#damage.add(message);
+    if (damage.length > 0) this.#isComplete = false;
+    return live;
   }
 
   /** Marks what is needed of all that is not removed, or that unknown packs refer to. */
-  async #markKept(
-    rows: readonly SnapshotRow[],
-  ): Promise<{ kept: readonly SnapshotRow[]; live: LiveSlots }> {
+  async #markKept(rows: readonly SnapshotRow[]): Promise<Marked> {
     const unknown = await findUnknownNeeds(this.#context, rows, this.#pacer);
     // Condemned ones too: an older catalog may be of the moment before a commit.
     const kept = rows.filter(({ id, removed }) => !removed || unknown.bases.has(id));
@@ -195,7 +214,10 @@ class Collection {
     const live = await this.#mark(kept, { whole: unknown.segments, held });
     const others = rows.filter((row) => held.has(row.id) && !row.condemned && !kept.includes(row));
     await this.#mark(others, { live, held });
-    return { kept: [...kept, ...others], live };
+    const all = [...kept, ...others];
+    const ids = new Set<string | undefined>([undefined, ...all.map(({ id }) => id)]);
+    const differing = all.filter(({ id, baseId }) => !ids.has(baseId) && !held.has(id));
+    return { kept: all, live, differing };
   }
 
   async #survey(inventory: Inventory, needs: Needs): Promise<Survey> {
@@ -215,10 +237,11 @@ class Collection {
       const { statesChanged } = this.#context.catalog;
       const inventory = takeInventory(this.#context);
       const rows = this.#rows();
-      const { kept, live } = await this.#markKept(rows);
-      const needs = { live, rows: withoutDiffering(kept), condemned: undefined };
+      const { kept, live, differing } = await this.#markKept(rows);
+      const needs = { ...ANY, live, rows: without(kept, differing) };
       const survey = await this.#survey(inventory, needs);
-      const what = { rows, kept, packs: survey.packs, statesChanged };
+      const { packs, unreadable, states } = survey;
+      const what = { rows, kept, differing, packs, unreadable, states, statesChanged };
       const { signal } = this.#options;
       const writtenBytes = await condemn(this.#context, what, this.#pacer, signal);
       if (writtenBytes !== undefined) {
@@ -244,12 +267,8 @@ class Collection {
   }
 
   /** From here on nothing new refers to what is not live: the plan stays right. */
-  async #plan(
-    inventory: Inventory,
-    needs: Omit<Needs, 'condemned'> & Partial<Needs>,
-  ): Promise<CollectPlan> {
-    const condemned = needs.condemned ?? this.#context.condemned.now;
-    const { packs } = await this.#survey(inventory, { ...needs, condemned });
+  async #plan(inventory: Inventory, needs: Needs): Promise<CollectPlan> {
+    const { packs } = await this.#survey(inventory, needs);
     const plan = planCollection(packs, this.#limits);
     const all = planCollection(packs, { ...this.#limits, maxBytes: Infinity });
     if (plan.compact.length < all.compact.length) this.#isComplete = false;
@@ -337,24 +356,6 @@ class Collection {
     this.#unlinkedBytes += await unlinkRetired(this.#context, this.#own, this.#patience);
   }
 
-  /** What is left over of that which is gone. */
-  async #tidy(): Promise<void> {
-    const { catalog } = this.#context;
-    const rows = this.#rows();
-    evictCache(this.#context, new Set(rows.filter((row) => !row.condemned).map(({ id }) => id)));
-    await cleanIndex(this.#context, this.#pacer);
-    const hasOthers = catalog.collections.retired().length > 0;
-    if (hasOthers || unknownPacks(this.#context).length > 0) return;
-    const gone = new Set(catalog.collections.tombstones());
-    for (const { name } of catalog.packs()) {
-      for (const entry of this.#context.packs.reader(name).footer.entries) {
-        if (entry.type === 'manifest') gone.delete(idToText(entry.snapshotId));
-      }
-      await this.#pacer.pause();
-    }
-    await catalog.collections.forgetTombstones([...gone]);
-  }
-
   #report(survey: Survey, condemnedSnapshots: number, dryRun: boolean): CollectReport {
     const retired = this.#context.catalog.collections.retired();
     return {
@@ -375,10 +376,10 @@ class Collection {
   }
 }
 
-/** The snapshots whose manifests stay where they are: the others are written once more. */
-function withoutDiffering(kept: readonly SnapshotRow[]): SnapshotRow[] {
-  const ids = new Set<string | undefined>([undefined, ...kept.map(({ id }) => id)]);
-  return kept.filter(({ baseId }) => ids.has(baseId));
+/** The snapshots whose manifests stay where they are. */
+function without(kept: readonly SnapshotRow[], differing: readonly SnapshotRow[]): SnapshotRow[] {
+  const others = new Set(differing);
+  return kept.filter((row) => !others.has(row));
 }
 
 function sumOf<T>(items: readonly T[], valueOf: (item: T) => number): number {

@@ -9,14 +9,16 @@ import { idToText } from '../bytes/id.ts';
 import type { CondemnedSlots, RewrittenManifest, Sentence } from '../catalog/collection-table.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { encodeManifest } from '../manifest/manifest.ts';
+import { WHOLE_PACK } from '../pack/lost-frames.ts';
 import { encodeSlotSet, SlotSet } from '../pack/slot-set.ts';
+import type { States } from '../pack/states.ts';
 import type { Pacer } from './clock.ts';
 import type { StoreContext } from './context.ts';
 import { publishPack } from './publish.ts';
 import { rewriteManifest } from './rewrite-manifest.ts';
 import { findPages } from './snapshot-pages.ts';
 import { StagedPack } from './staged-pack.ts';
-import { statesBlock } from './states-block.ts';
+import { areTold, statesBlock } from './states-block.ts';
 import type { PackSurvey } from './survey.ts';
 
 /** What is to be condemned. */
@@ -25,7 +27,13 @@ export interface Condemnation {
   readonly rows: readonly SnapshotRow[];
   /** Those of which everything is needed. */
   readonly kept: readonly SnapshotRow[];
+  /** Those of them whose recipes differ from what is not kept. */
+  readonly differing: readonly SnapshotRow[];
   readonly packs: readonly PackSurvey[];
+  /** Names of packs that go as a whole, since nobody can list their slots. */
+  readonly unreadable: readonly string[];
+  /** The newest states in packs. */
+  readonly states: States | undefined;
   /** As it was when the rows were read. */
   readonly statesChanged: number;
 }
@@ -42,16 +50,19 @@ export async function condemn(
   pacer: Pacer,
   signal: AbortSignal | undefined,
 ): Promise<number | undefined> {
-  const { rows, kept, statesChanged } = what;
+  const { rows, kept, differing, statesChanged } = what;
   const snapshots = condemnable(rows, kept);
   const keptIds = new Set(kept.map(({ id }) => id));
-  const differing = kept.filter(({ baseId }) => baseId !== undefined && !keptIds.has(baseId));
   const slots = changedSlots(context, what.packs);
+  // On record even if they are already: whoever began before that is waited for.
+  const lostFrames = what.unreadable.map((pack) => ({ pack, offset: WHOLE_PACK }));
   const ids = snapshots.map(({ id }) => id);
-  const isStated = statesChanged > 0 || ids.length > 0;
+  const isStated = statesChanged > 0 || ids.length > 0 || !areTold(context, rows, what.states);
   if (!isStated && differing.length === 0) {
-    const sentence = { pack: undefined, manifests: [], snapshots: ids, slots, statesChanged };
-    if (slots.length > 0) await context.catalog.collections.condemn(sentence, signal);
+    const pack = undefined;
+    const sentence = { pack, manifests: [], snapshots: ids, slots, lostFrames, statesChanged };
+    if (slots.length + lostFrames.length > 0)
+      await context.catalog.collections.condemn(sentence, signal);
     return 0;
   }
   const staged = new StagedPack(context);
@@ -62,7 +73,7 @@ export async function condemn(
     if (isStated) staged.writer.addStates(statesBlock(context, rows, generation));
     const pack = staged.seal();
     await pacer.pause();
-    const sentence = { pack, manifests, snapshots: ids, slots, statesChanged };
+    const sentence = { pack, manifests, snapshots: ids, slots, lostFrames, statesChanged };
     return await publishSentence(context, staged.path, sentence, signal);
   } catch (error) {
     staged.discard();

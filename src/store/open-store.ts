@@ -30,6 +30,7 @@ import { createFormat, readFormat, type StoreFormat } from './format-file.ts';
 import { StoreLayout } from './layout.ts';
 import { checkNoRepair } from './repair-lock.ts';
 import { PackFacts } from './pack-facts.ts';
+import { isRegularFile, pathsInPacks } from './pack-files.ts';
 import { PagesCache } from './pages-cache.ts';
 import { SegmentDirectory } from './segment-directory.ts';
 import { clearDeadStaging, StagingArea } from './staging.ts';
@@ -193,9 +194,8 @@ function makeCatalogFile(files: Files, layout: StoreLayout): void {
 
 /** Empty subdirectories are what captures leave that failed. */
 function holdsPacks(files: Files, layout: StoreLayout): boolean {
-  if (!exists(files, layout.packs)) return false;
-  const subdirectories = files.list(layout.packs).map((name) => name.toString());
-  return subdirectories.some((name) => files.list(join(layout.packs, name)).length > 0);
+  for (const path of pathsInPacks(files, layout)) if (isRegularFile(files, path)) return true;
+  return false;
 }
 
 /** Says that this process is here, and forgets those that are gone. */

@@ -13,8 +13,9 @@ import type { Files } from '../files/files.ts';
 import { exists, moveDurably, syncDirectory } from '../files/transfer.ts';
 import { openPack } from '../pack/pack-set.ts';
 import type { PackReader } from '../pack/reader.ts';
+import { isRegularFile, pathsInPacks } from './pack-files.ts';
 import type { RepairWork } from './repair-plan.ts';
-import { checkPack, listPackFiles, packNameOf, type UnreadablePack } from './repair-scan.ts';
+import { checkPack, packNameOf, type UnreadablePack } from './repair-scan.ts';
 
 /** A pack that is to be renamed. */
 export interface MisnamedPack {
@@ -49,7 +50,7 @@ export async function findNames(work: RepairWork, salvage: SalvagedCatalog): Pro
   const places = new Map<string, string>();
   const strangers: MisnamedPack[] = [];
   const unreadable: UnreadablePack[] = [];
-  const all = listPackFiles(files, layout);
+  const all = [...pathsInPacks(files, layout)].filter((path) => isRegularFile(files, path));
   const secondNames = findSecondNames(files, all);
   const paths = all.filter((path) => !secondNames.has(path));
   const named = new Set(paths.map((path) => packNameOf(layout, path)));

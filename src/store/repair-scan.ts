@@ -5,15 +5,14 @@
  * A pack whose footer cannot be read is lost as a whole. Any other damage costs what is in it:
  * frames that cannot be read are remembered by the pack set. Memory: some 500 bytes a manifest.
  */
-import { basename, join } from 'node:path';
-import { DIGEST_BYTES, sha256Into } from '#digest';
+import { basename } from 'node:path';
 import { toHex } from '../bytes/hex.ts';
-import { PAGE_BYTES } from '../bytes/page.ts';
 import type { SnapshotToAdd } from '../catalog/snapshot-table.ts';
 import { isDamage, StoreError } from '../errors.ts';
 import type { Files } from '../files/files.ts';
 import { exists } from '../files/transfer.ts';
 import { decodeManifest } from '../manifest/manifest.ts';
+import { checkFrame } from '../pack/check-frame.ts';
 import { FRAME_BYTES } from '../pack/format.ts';
 import type { FrameTable } from '../pack/frame-table.ts';
 import type { PackSet } from '../pack/pack-set.ts';
@@ -69,19 +68,6 @@ export interface PackPlaces {
   readonly files: Files;
   readonly layout: StoreLayout;
   readonly packs: PackSet;
-}
-
-/** Paths of all files in packs/, whatever they are. */
-export function listPackFiles(files: Files, layout: StoreLayout): string[] {
-  if (!exists(files, layout.packs)) return [];
-  return files
-    .list(layout.packs)
-    .map((name) => join(layout.packs, name.toString()))
-    .flatMap((path) =>
-      files.lstat(path).kind === 'directory'
-        ? files.list(path).map((name) => join(path, name.toString()))
-        : [path],
-    );
 }
 
 /** The name of the pack that a file in packs/ must be, or undefined when it is none. */
@@ -174,27 +160,6 @@ async function readFrames(
       attempt(() => checkFrame(reader, table, index, buffer));
       await pacer.pause();
     }
-  }
-}
-
-/** @throws StoreError CORRUPT when a frame does not hold what was written; it counts as lost. */
-export function checkFrame(
-  reader: PackReader,
-  table: FrameTable,
-  index: number,
-  buffer: Buffer,
-): void {
-  // Delta pages have no digests of their own: their bytes are checked here, their pages by leaves.
-  if (table.isDelta(index)) return void reader.readDeltaFrame(table, index);
-  reader.readFrame(table, index, buffer);
-  const expected = reader.frameDigests(table, index);
-  const digest = Buffer.alloc(DIGEST_BYTES);
-  for (const [rank, slot] of table.slotsAt(index).entries()) {
-    const start = rank * PAGE_BYTES;
-    sha256Into(buffer.subarray(start, start + table.pageBytes(slot)), digest, 0);
-    if (digest.compare(expected, rank * DIGEST_BYTES, (rank + 1) * DIGEST_BYTES) === 0) continue;
-    reader.reportLost(table, index);
-    throw reader.corrupt(`page in slot ${slot} is not its digest's`, table.entryAt(index).offset);
   }
 }
 

@@ -195,8 +195,11 @@ export class SnapshotStore {
    * stopped or killed at any time: the next one goes on. Snapshots that are marked as removed can
    * no longer be undeleted once it has begun.
    *
-   * @throws StoreError CORRUPT (a snapshot is damaged, and what it needs cannot be known: remove or
-   * repair it first), LOCKED (another collection runs), READ_ONLY, STORAGE, ABORTED, CLOSED.
+   * Where a snapshot is so damaged that nobody can tell what it needs, everything stays that it
+   * might need, until it is removed or repaired; the report says so.
+   *
+   * @throws StoreError CORRUPT (the catalog is damaged), LOCKED (another collection runs),
+   * READ_ONLY, STORAGE, ABORTED, CLOSED.
    */
   async collect(options: CollectOptions = {}): Promise<CollectReport> {
     return await this.#operations.write(options, async (context, operation) => {
@@ -223,7 +226,9 @@ export class SnapshotStore {
    * missing or damaged is built anew from the packs, packs that the catalog does not know are
    * adopted, and what cannot be read is moved to the store's `damaged/`. What is lost is reported.
    *
-   * A removal, pin or note that is in no pack yet is lost with the catalog that had it.
+   * A removal, pin or note that is in no pack yet is lost with the catalog that had it. Where a
+   * backup has a pack that was moved away, put it back and repair again before the next collection,
+   * which does not know what the pages of that pack stood on.
    *
    * @throws StoreError NOT_FOUND, LOCKED (somebody has it open), UNSUPPORTED_VERSION, STORAGE,
    * ABORTED.

@@ -5,11 +5,11 @@
 import type { PackRow, SegmentRow, SnapshotRow } from '../catalog/rows.ts';
 import { DIGEST_BYTES } from '#digest';
 import { toHex } from '../bytes/hex.ts';
-import { idToText } from '../bytes/id.ts';
 import { isDamage, StoreError } from '../errors.ts';
 import { countBits } from '../pack/frame-table.ts';
 import type { PackReader } from '../pack/reader.ts';
 import { SlotSet } from '../pack/slot-set.ts';
+import type { States } from '../pack/states.ts';
 import type { Pacer } from './clock.ts';
 import type { CondemnedThen } from './condemned.ts';
 import type { StoreContext } from './context.ts';
@@ -35,10 +35,10 @@ export interface PackSurvey {
   readonly segments: readonly SegmentSurvey[];
   /** Snapshots whose manifests are needed. */
   readonly manifests: readonly SnapshotRow[];
-  /** Ids of all snapshots that it has manifests of. */
-  readonly snapshotIds: readonly string[];
-  /** Generation of the states in it, if it has any. */
+  /** Generation of the states in it, if it has any that can be read. */
   readonly statesGeneration: number | undefined;
+  /** Whether it has some that cannot: then it is written once more, without them. */
+  readonly hasDamagedStates: boolean;
   /** Of pages and manifests that nobody needs, about: pages of a frame share its bytes. */
   readonly deadBytes: number;
   /** Of those that are needed. */
@@ -68,7 +68,11 @@ export function takeInventory({ catalog }: StoreContext): Inventory {
 /** What was found. */
 export interface Survey {
   readonly packs: readonly PackSurvey[];
-  /** Of packs that cannot be read: they stay as they are, unless nothing of them is needed. */
+  /** The newest states that can be read. */
+  readonly states: States | undefined;
+  /** Names of those of the packs that cannot be read, and need not be. */
+  readonly unreadable: readonly string[];
+  /** Of packs that cannot be read, and stay as they are. */
   readonly damage: readonly StoreError[];
 }
 
@@ -77,6 +81,11 @@ export interface Needs {
   readonly live: LiveSlots;
   /** Slots that may be dead: those that are condemned; undefined for all. */
   readonly condemned: CondemnedThen | undefined;
+  /**
+   * Names of packs that may be unneeded though nobody can list their slots: those of which nothing
+   * new is referred to any more; undefined for all.
+   */
+  readonly lostPacks: ReadonlySet<string> | undefined;
   /** The snapshots whose manifests are needed. */
   readonly rows: readonly SnapshotRow[];
 }
@@ -91,43 +100,71 @@ export async function surveyPacks(
   const segments = groupBy(inventory.segments, ({ packName }) => packName);
   const manifests = groupBy(needs.rows, ({ packName }) => packName);
   const packs: PackSurvey[] = [];
+  const unreadable: string[] = [];
   const damage: StoreError[] = [];
+  let newest: States | undefined;
   for (const row of inventory.packs) {
     const inIt = segments.get(row.name) ?? [];
     const needed = manifests.get(row.name) ?? [];
     try {
-      packs.push(surveyPack(context.packs.reader(row.name), row, needs, { inIt, needed }));
+      const reader = context.packs.reader(row.name);
+      const states = unlessDamaged(damage, () => reader.readStates());
+      packs.push(surveyPack(reader, row, needs, { inIt, needed, states }));
+      if (states !== undefined && !(states.generation < (newest?.generation ?? 0))) newest = states;
     } catch (error) {
       if (!(error instanceof StoreError && isDamage(error))) throw error;
-      const isNeeded =
-        needed.length > 0 || inIt.some(({ number }) => !needs.live.of(number).isEmpty);
-      if (isNeeded) damage.push(error);
-      else packs.push(unneededPack(row, inIt));
+      const isNeeded = needed.length > 0 || inIt.some(({ number }) => needs.live.hasAny(number));
+      if (isNeeded || needs.lostPacks?.has(row.name) === false) damage.push(error);
+      else {
+        packs.push(unneededPack(row, inIt));
+        unreadable.push(row.name);
+      }
     }
     await pacer.pause();
   }
-  return { packs, damage };
+  return { packs, states: newest, unreadable, damage };
+}
+
+function unlessDamaged<T>(damage: StoreError[], read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof StoreError && isDamage(error))) throw error;
+    damage.push(error);
+    return undefined;
+  }
 }
 
 function surveyPack(
   reader: PackReader,
   { number, name, sizeBytes }: PackRow,
   needs: Needs,
-  { inIt, needed }: { readonly inIt: readonly SegmentRow[]; readonly needed: SnapshotRow[] },
+  {
+    inIt,
+    needed,
+    states,
+  }: {
+    readonly inIt: readonly SegmentRow[];
+    readonly needed: SnapshotRow[];
+    readonly states: States | undefined;
+  },
 ): PackSurvey {
   const found = inIt.map((segment) => surveySegment(reader, segment, needs));
-  const ids = surveyManifests(reader, needed);
-  const strangeBytes = bytesElsewhere(reader, inIt);
+  const manifests = surveyManifests(reader, needed);
+  const statesPlace = reader.footer.entries.find(({ type }) => type === 'states');
+  const damagedStates = states === undefined ? statesPlace : undefined;
+  const others = bytesElsewhere(reader, inIt) + (damagedStates?.blockBytes ?? 0);
+  const dead = manifests.deadBytes + others;
   return {
     number,
     name,
     sizeBytes,
     segments: found.map(({ survey }) => survey),
     manifests: needed,
-    snapshotIds: ids.all,
-    statesGeneration: reader.readStates()?.generation,
-    deadBytes: found.reduce((sum, { deadBytes }) => sum + deadBytes, ids.deadBytes + strangeBytes),
-    liveBytes: found.reduce((sum, { liveBytes }) => sum + liveBytes, ids.liveBytes),
+    statesGeneration: states?.generation,
+    hasDamagedStates: damagedStates !== undefined,
+    deadBytes: found.reduce((sum, { deadBytes }) => sum + deadBytes, dead),
+    liveBytes: found.reduce((sum, { liveBytes }) => sum + liveBytes, manifests.liveBytes),
   };
 }
 
@@ -151,7 +188,7 @@ function unneededPack(
 ): PackSurvey {
   const nothing = { dead: new SlotSet(), deadPages: 0, livePages: 0 };
   const segments = inIt.map((segment) => ({ ...segment, ...nothing }));
-  const rest = { manifests: [], snapshotIds: [], statesGeneration: undefined };
+  const rest = { manifests: [], statesGeneration: undefined, hasDamagedStates: false };
   return { number, name, sizeBytes, segments, ...rest, deadBytes: sizeBytes, liveBytes: 0 };
 }
 
@@ -172,13 +209,15 @@ function surveySegment(
 ): { survey: SegmentSurvey; deadBytes: number; liveBytes: number } {
   const dead = new SlotSet();
   const live = needs.live.of(number);
+  // Where nobody can list what is needed, nothing is dead.
+  const may = needs.live.isWhole(number) ? 0 : -1;
   const condemned = needs.condemned && (needs.condemned.of(number) ?? new SlotSet());
   let [deadPages, livePages, deadBytes, liveBytes] = [0, 0, 0, 0];
   for (const table of reader.frameTables(local)) {
     for (let index = 0; index < table.length; index++) {
       const { frame, slotsLow, slotsHigh, blockBytes } = table.entryAt(index);
-      const low = slotsLow & ~live.lowOf(frame) & (condemned?.lowOf(frame) ?? -1);
-      const high = slotsHigh & ~live.highOf(frame) & (condemned?.highOf(frame) ?? -1);
+      const low = slotsLow & ~live.lowOf(frame) & (condemned?.lowOf(frame) ?? -1) & may;
+      const high = slotsHigh & ~live.highOf(frame) & (condemned?.highOf(frame) ?? -1) & may;
       const pages = table.pagesAt(index);
       const unneeded = countBits(low) + countBits(high);
       if (unneeded > 0) dead.addFrame(frame, low, high);
@@ -197,15 +236,13 @@ function surveySegment(
 function surveyManifests(
   reader: PackReader,
   needed: readonly SnapshotRow[],
-): { all: string[]; deadBytes: number; liveBytes: number } {
-  const all = new Set<string>();
+): { deadBytes: number; liveBytes: number } {
   const digests = new Set(needed.map(({ manifestDigest }) => toHex(manifestDigest)));
   let [deadBytes, liveBytes] = [0, 0];
   for (const entry of reader.footer.entries) {
     if (entry.type !== 'manifest') continue;
-    all.add(idToText(entry.snapshotId));
     if (digests.has(toHex(entry.digest))) liveBytes += entry.blockBytes;
     else deadBytes += entry.blockBytes;
   }
-  return { all: [...all], deadBytes, liveBytes };
+  return { deadBytes, liveBytes };
 }

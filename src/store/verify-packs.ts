@@ -200,6 +200,7 @@ class PackCheck {
     await this.#attemptLater(async () => {
       for (const _ of reader.digestSteps()) await pacer.pause();
     });
+    this.#attempt(() => reader.readStates());
     for (const segment of reader.footer.references.keys()) {
       const tables = this.#attempt(() => reader.frameTables(segment)) ?? [];
       await pacer.pause();

@@ -2,7 +2,7 @@
  * Verify: reads what the store promises and reports everything that is not so, as a list; it never
  * changes what is stored and stops at no damage.
  *
- * - `quick` the catalog, and of each pack the size, footer, frame tables, digests and manifests
+ * - `quick` the catalog, all manifests, and of each pack the size, footer, tables, digests, states
  * - `packs` also every frame: each page against its digest, and the pack's name against its bytes
  * - `snapshots` also every page of every snapshot through its recipe, against its leaves
  *

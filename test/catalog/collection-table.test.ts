@@ -20,6 +20,7 @@ const nothing: Sentence = {
   manifests: [],
   snapshots: [],
   slots: [],
+  lostFrames: [],
   statesChanged: 0,
 };
 
@@ -36,16 +37,18 @@ describe('condemning', () => {
     const { catalog, file } = await catalogOf(3);
     await mark(catalog, 1, 2);
     await catalog.setStates([{ id: snapshotId(2), removed: false }]);
-    const before = ['store', 'packs', 'snapshots', 'condemned'].map((table) => rows(file, table));
+    const tables = ['store', 'packs', 'snapshots', 'condemned', 'lost_frames'];
+    const before = tables.map((table) => rows(file, table));
     const sentence = {
       ...nothing,
       pack: { name: 'f'.repeat(64), sizeBytes: 9 },
       snapshots: [snapshotId(1), snapshotId(2)],
       slots: [{ segment: 1, slots: Uint8Array.of(1, 1) }],
+      lostFrames: [{ pack: captureOf(2).pack.name, offset: 0 }],
       statesChanged: catalog.statesChanged,
     };
     expect(await catalog.collections.condemn(sentence)).toBeUndefined();
-    const after = ['store', 'packs', 'snapshots', 'condemned'].map((table) => rows(file, table));
+    const after = tables.map((table) => rows(file, table));
     expect(after).toEqual(before);
     await mark(catalog, 2);
     const told = { ...sentence, statesChanged: catalog.statesChanged };
@@ -53,6 +56,7 @@ describe('condemning', () => {
     expect([catalog.generation, catalog.statesChanged]).toEqual([1, 0]);
     expect(catalog.snapshots.byId(snapshotId(1))?.condemned).toBe(true);
     expect(catalog.collections.condemned()).toEqual([{ segment: 1, slots: Buffer.from([1, 1]) }]);
+    expect(catalog.lostFrames()).toEqual(sentence.lostFrames);
     await expect(mark(catalog, 1)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 

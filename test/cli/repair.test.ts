@@ -61,3 +61,14 @@ test('repair names what is lost, and restore --partial gives the rest', async ()
   expect(document.missing.bytes).toBeGreaterThan(0);
   expect(document.missing.runs.length).toBeGreaterThan(0);
 });
+
+test('collect says that a manifest is damaged, and keeps what it might need', async () => {
+  const store = await makeStore();
+  const [pack] = await packsOf(store);
+  damageBlock(pack?.path ?? '', pack?.manifestOffset ?? 0, 60);
+  const { status, stdout } = await run('collect', '--store', store);
+  expect(status).toBe(3);
+  expect(stdout).toMatch(/^complete .* something is damaged$/m);
+  expect(stdout).toContain(`damage: damaged block (snapshot ${pack?.snapshot}, ${pack?.path}, `);
+  expect(existsSync(pack?.path ?? '')).toBe(true);
+});

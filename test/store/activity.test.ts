@@ -21,7 +21,7 @@ async function newActivity(): Promise<{ activity: Activity; catalog: Catalog; pa
 
 /** A collection that condemns nothing, but begins a generation. */
 async function raise(catalog: Catalog): Promise<void> {
-  const nothing = { manifests: [], snapshots: [], slots: [], statesChanged: 0 };
+  const nothing = { manifests: [], snapshots: [], slots: [], lostFrames: [], statesChanged: 0 };
   await catalog.collections.condemn({ pack: undefined, ...nothing });
 }
 

@@ -25,8 +25,8 @@ function surveyOf({ live, dead, hasManifest, generation }: Shape, number: number
     sizeBytes: live + dead + 500,
     segments: [{ number, identity, local: 0, ...pages }],
     manifests: hasManifest ? [{ id: `${number}` } as SnapshotRow] : [],
-    snapshotIds: [],
     statesGeneration: generation,
+    hasDamagedStates: false,
     deadBytes: dead,
     liveBytes: live,
   };
