@@ -39,7 +39,8 @@ const YOUNG_GENERATION_MB = 16;
 /**
  * A pool of `workers` threads; the calling thread does what is too small to be sent away.
  *
- * @param startBytes what an operation must be about at least for threads to start.
+ * @param startBytes what a first operation must be about at least for threads to start; the second
+ * one that is worth it at all starts them, because then others will come.
  */
 export function workerThreads(
   workers: number,
@@ -49,13 +50,18 @@ export function workerThreads(
 ): Threads {
   const parts = new ThreadParts(files, zstd);
   const pool = new WorkerPool(workers);
+  let isSecond = false;
+  const minimum = () => (isSecond ? Math.min(startBytes, WORTH_PREPARING_BYTES) : startBytes);
   return {
     workers,
     prepare: (bytes) => {
-      if (bytes >= Math.max(startBytes, WORTH_PREPARING_BYTES)) pool.start();
+      if (bytes >= Math.max(minimum(), WORTH_PREPARING_BYTES)) pool.start();
     },
     open: (setup, onReport, bytes = Infinity) => {
-      if (bytes < startBytes && !pool.isStarted) return new InlineCrew(parts, setup, onReport);
+      if (bytes < minimum() && !pool.isStarted) {
+        isSecond ||= bytes >= WORTH_PREPARING_BYTES;
+        return new InlineCrew(parts, setup, onReport);
+      }
       const shared = { ...setup, cacheBytes: setup.cacheBytes / workers };
       const here = new InlineCrew(parts, shared, onReport);
       return new WorkerCrew(pool, here, { setup: shared, onReport });

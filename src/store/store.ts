@@ -39,8 +39,8 @@ export interface OpenOptions {
   readonly maxDeltaDepth?: number | undefined;
   /**
    * Threads that work for captures and restores; 0 for none. By default one for each core, which
-   * start with the first operation on the container's files, or on so much that they are worth the
-   * time that they take to start; a number that is given starts with the first operation.
+   * start with the second operation, or with the first on the container's files or on so much that
+   * they are worth the time that they take to start. A number that is given starts at once.
    */
   readonly workers?: number | undefined;
   /** How long a capture waits for another one of the same timeline; a minute by default. */
@@ -77,8 +77,11 @@ const MAX_COMPRESSION_LEVEL = 19;
 const DEFAULT_DELTA_DEPTH = 16;
 const MAX_DELTA_DEPTH = 64;
 const MAX_WORKERS = 64;
-/** In a new process, 32 MiB take as long with workers as without. */
-const WORKERS_FROM_BYTES = 32 * 1024 * 1024;
+/**
+ * What is done by two threads of a new process in the time that one needs who is there already:
+ * the restore of 84 MB takes 490 to 600 ms with two workers, and 390 to 430 without.
+ */
+const WORKERS_FROM_BYTES = 128 * 1024 * 1024;
 const MAX_WARM_BYTES = 2 ** 30;
 
 /**

@@ -133,6 +133,20 @@ describe('a pool of workers', () => {
     expect([await widthFor(4999), await widthFor()]).toEqual([1, 2]);
   });
 
+  it('starts for the second of what takes a while, and for none that does not', async () => {
+    const mebibyte = 1024 * 1024;
+    const threads = workerThreads(2, nodeFiles, zstd, 100 * mebibyte);
+    onTestFinished(() => threads.close());
+    const directory = new PackDirectory(nextPath());
+    const widths: number[] = [];
+    for (const mebibytes of [3, 3, 5, 3, 5]) {
+      const crew = threads.open(setupOf(directory), () => undefined, mebibytes * mebibyte);
+      widths.push(crew.width);
+      await crew.close();
+    }
+    expect(widths).toEqual([1, 1, 1, 1, 2]);
+  });
+
   it('fails what is running when it is closed, and begins anew with what comes next', async () => {
     const threads = workerThreads(1, nodeFiles, zstd);
     onTestFinished(() => threads.close());
