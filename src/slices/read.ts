@@ -25,6 +25,17 @@ const isZero = new Uint8Array(LEAF_PAGES);
 
 /** Reads, checks and writes; returns the pages that are lost, when that is allowed. */
 export function read(session: Session, request: ReadRequest): readonly number[] {
+  for (const steps = readSteps(session, request); ;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same, leaf by leaf: between two of them, the session may be used for something else. */
+export function* readSteps(
+  session: Session,
+  request: ReadRequest,
+): Generator<void, readonly number[]> {
   const lost: number[] = [];
   for (let leaf = 0; leaf * LEAF_BYTES < request.bytes; leaf++) {
     const piece =
@@ -32,8 +43,10 @@ export function read(session: Session, request: ReadRequest): readonly number[] 
         ? readLeafLeft(session, request, leaf, lost)
         : readLeaf(session, request, leaf);
     if (request.fd !== undefined) writeLeaf(session, request, leaf, piece.length);
-    if (request.contents === undefined) continue;
-    session.target(request.contents).write(piece, request.offset + leaf * LEAF_BYTES);
+    if (request.contents !== undefined) {
+      session.target(request.contents).write(piece, request.offset + leaf * LEAF_BYTES);
+    }
+    yield;
   }
   return lost;
 }
