@@ -26,6 +26,7 @@ export function inlineThreads(files: Files, zstd: Zstd): Threads {
 export class InlineCrew implements Crew {
   readonly width = 1;
   readonly #session: Session;
+  readonly #reading = new Set<Promise<unknown>>();
   readonly #onReport: ReportSink;
 
   constructor(parts: ThreadParts, setup: SessionSetup, onReport: ReportSink) {
@@ -53,12 +54,20 @@ export class InlineCrew implements Crew {
     request: Tasks[Kind]['request'],
   ): Promise<Tasks[Kind]['result']> {
     try {
-      if (kind === 'read') {
-        return await this.#read(request as Tasks['read']['request']);
-      }
+      if (kind === 'read') return await this.#track(request as Tasks['read']['request']);
       return await runTask(this.#session, kind, request);
     } finally {
       this.#onReport(this.#session.report());
+    }
+  }
+
+  async #track(request: Tasks['read']['request']): Promise<Tasks['read']['result']> {
+    const reading = this.#read(request);
+    this.#reading.add(reading);
+    try {
+      return await reading;
+    } finally {
+      this.#reading.delete(reading);
     }
   }
 
@@ -78,8 +87,9 @@ export class InlineCrew implements Crew {
     await this.run(kind, undefined);
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    // What they write to is open until the last one has ended.
+    await Promise.allSettled(this.#reading);
     this.#session.close();
-    return Promise.resolve();
   }
 }

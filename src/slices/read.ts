@@ -38,15 +38,14 @@ export function* readSteps(
 ): Generator<void, readonly number[]> {
   const lost: number[] = [];
   for (let leaf = 0; leaf * LEAF_BYTES < request.bytes; leaf++) {
+    if (leaf > 0) yield;
     const piece =
       request.partial === true
         ? readLeafLeft(session, request, leaf, lost)
         : readLeaf(session, request, leaf);
     if (request.fd !== undefined) writeLeaf(session, request, leaf, piece.length);
-    if (request.contents !== undefined) {
-      session.target(request.contents).write(piece, request.offset + leaf * LEAF_BYTES);
-    }
-    yield;
+    if (request.contents === undefined) continue;
+    session.target(request.contents).write(piece, request.offset + leaf * LEAF_BYTES);
   }
   return lost;
 }
