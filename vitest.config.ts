@@ -16,7 +16,7 @@ export const LONG_SUITES: readonly string[] = [
   'test/store/{collected-histories,collect-{aborts,beside,damage,namespaces,states}}.test.ts',
   'test/store/{damage,chain-damage,heads,warm-captures,delta-chains,hostile-archives}.test.ts',
   'test/store/{incremental-archives,backup,collect-views}.test.ts',
-  'test/cli/retention.test.ts',
+  'test/cli/{retention,archives}.test.ts',
   'test/live/{podman,podman-itself,criu-itself,mapped-files}.test.ts',
   'test/support/listing.test.ts',
 ];
