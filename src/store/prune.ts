@@ -64,15 +64,14 @@ export async function prune(
     const ids = plan.removed.map(({ snapshot }) => snapshot.id);
     // A pin that came in between changes the plan, also for what the pinned one continues from.
     const isDone = dryRun || ids.length === 0 || (await catalog.removeUnpinned(ids, signal));
-    if (!isDone && tries === MAX_TRIES) {
+    if (isDone) {
+      onProgress?.({ phase: 'snapshots', done: rows.length, total: rows.length });
+      return reportOf(timeline, dryRun, plan);
+    }
+    if (tries === MAX_TRIES) {
       throw new StoreError('LOCKED', `others keep changing timeline ${timeline}`);
     }
-    if (!isDone) {
-      await setImmediate();
-      continue;
-    }
-    onProgress?.({ phase: 'snapshots', done: rows.length, total: rows.length });
-    return reportOf(timeline, dryRun, plan);
+    await setImmediate();
   }
 }
 
