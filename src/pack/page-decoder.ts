@@ -175,13 +175,12 @@ export class PageDecoder {
     pack.reportLost(table, index);
   }
 
-  /** A base is one less deep than what stands on it: chains end, and are as long as they say. */
+  /** A base is less deep than what stands on it: chains end, and are no longer than they say. */
   #checkDepth(depth: number, frame: CachedFrame, rank: number): void {
     const above = this.#chain[depth - 1] as CachedFrame;
-    const expected =
-      ((above.delta as DeltaFrame).depth[this.#ranks[depth - 1] as number] as number) - 1;
-    if ((frame.delta as DeltaFrame).depth[rank] === expected) return;
-    throw this.#lost(above, 'a delta page is not one deeper than its base');
+    const limit = (above.delta as DeltaFrame).depth[this.#ranks[depth - 1] as number] as number;
+    if (((frame.delta as DeltaFrame).depth[rank] as number) < limit) return;
+    throw this.#lost(above, 'a delta page is not deeper than its base');
   }
 
   #lost(frame: CachedFrame, message: string): Error {

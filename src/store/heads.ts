@@ -4,7 +4,9 @@
  * here is synced, and no failure here fails anything.
  *
  * A timeline keeps the heads of its two newest captures, so that cache/ has at most 64 bytes for
- * each page of it; beyond a limit for all timelines together, the oldest go first.
+ * each page of it; beyond a limit for all timelines together, the oldest go first. While pages are
+ * lost, it keeps the two oldest as well: they are of the time when that was noticed, and may be all
+ * that tells a repair what was in them.
  */
 import { join } from 'node:path';
 import { sha256 } from '#digest';
@@ -25,6 +27,11 @@ const SUFFIX = '.head';
 export function findHead(context: StoreContext, timeline: string, id: string): string | undefined {
   const path = headFile(context, timeline, id);
   return exists(context.files, path) ? path : undefined;
+}
+
+/** Whether a file in cache/ is a head, by its name. */
+export function isHeadName(name: string): boolean {
+  return name.endsWith(SUFFIX);
 }
 
 function headFile(context: StoreContext, timeline: string, id: string): string {
@@ -120,9 +127,10 @@ export class StagedHead {
 }
 
 function evict(context: StoreContext, timeline: string): void {
-  const { files, layout } = context;
+  const { files, layout, packs } = context;
   const names = files.list(layout.cache).map((name) => name.toString());
-  const old = cacheNamesOf(context, timeline, SUFFIX).slice(0, -HEADS_OF_TIMELINE);
+  const first = packs.lostFrames.isEmpty ? 0 : HEADS_OF_TIMELINE;
+  const old = cacheNamesOf(context, timeline, SUFFIX).slice(first, -HEADS_OF_TIMELINE);
   for (const name of old) removeIfThere(files, join(layout.cache, name));
   evictBeyondLimit(
     files,

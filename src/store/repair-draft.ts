@@ -1,5 +1,6 @@
 /** A store as it would be with a catalog that is only tried out: nothing of it is written. */
-import type { Catalog } from '../catalog/catalog.ts';
+import { Catalog } from '../catalog/catalog.ts';
+import { writeCatalog, type CatalogContent } from '../catalog/rebuild.ts';
 import type { StoreContext } from './context.ts';
 import { assemble } from './open-store.ts';
 import type { RepairWork } from './repair-plan.ts';
@@ -37,4 +38,28 @@ export async function openDraft(
     catalog.close();
   };
   return { ...context, packs, close };
+}
+
+/** A private file for a catalog. */
+export function newCatalogFile({ files, newPath }: RepairWork): string {
+  const path = newPath('.sqlite');
+  files.close(files.open(path, 'create'));
+  return path;
+}
+
+/** Tries out a catalog of this content. */
+export async function withDraft<T>(
+  work: RepairWork,
+  content: CatalogContent,
+  use: (draft: DraftStore) => Promise<T>,
+): Promise<T> {
+  const file = newCatalogFile(work);
+  await writeCatalog(file, content, () => work.pacer.pause());
+  const draft = await openDraft(work, await Catalog.open(file, content.storeId));
+  try {
+    return await use(draft);
+  } finally {
+    draft.close();
+    work.files.unlink(file);
+  }
 }

@@ -1,62 +1,104 @@
 /**
- * Writes a damaged pack once more, with pages that were found elsewhere. Local numbers of segments
- * stay, so that frames are copied byte by byte. A frame of which only some pages were found becomes
- * two: those, and the rest as it was, damaged, with the digests by which it may be found later.
+ * Writes a pack once more, with pages that were found elsewhere. Local numbers of segments stay, so
+ * that frames are copied byte by byte. A frame of which only some pages were found becomes two:
+ * those, and the rest as it was, damaged, with the digests by which it may be found later.
+ *
+ * Delta pages that were found are deltas of no bytes: on a full page that some pack has, or, where
+ * none has it, on one that is written here, in a segment of its own.
  */
-import { DIGEST_BYTES } from '#digest';
+import { DIGEST_BYTES, startSha256 } from '#digest';
 import { idFromText } from '../bytes/id.ts';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import { BlockEncoder } from '../pack/block.ts';
-import { BLOCK, FRAME_BYTES } from '../pack/format.ts';
+import { BLOCK, FRAME_BYTES, SEGMENT_ID_BYTES } from '../pack/format.ts';
+import { FullFrames } from '../pack/frame-builder.ts';
 import { frameLayers, framesOf, type FramePlace } from '../pack/frame-layers.ts';
+import { encodeKeptDeltas, type FullPagePlace } from '../pack/kept-deltas.ts';
+import { PageDecoder } from '../pack/page-decoder.ts';
 import type { PackReader } from '../pack/reader.ts';
 import { encodeStates } from '../pack/states.ts';
 import type { CollectedFrame, PackWriter } from '../pack/writer.ts';
+import type { StoreContext } from './context.ts';
 import { digestKey, hasDigests, type PageSource, type WantedPages } from './repair-lost-pages.ts';
+import type { LostSlots } from './repair-lost-slots.ts';
 import type { RepairWork } from './repair-plan.ts';
 import { scanPack, type ScannedPack } from './repair-scan.ts';
 import { stagePack } from './repair-staged.ts';
+
+/** Where pages that are lost come from. */
+export interface FoundPages {
+  /** The store as it is tried out, from which pages can be read. */
+  readonly draft: StoreContext;
+  readonly lost: LostSlots;
+  readonly wanted: WantedPages;
+}
+
+/** A pack that was written once more. */
+export interface WrittenPack {
+  readonly pack: ScannedPack;
+  /** How many lost pages it has. */
+  readonly pages: number;
+  /** What the former one is now: one that lacks these pages. */
+  readonly former: ScannedPack;
+}
 
 /** A part of a frame, as it is written. */
 interface FramePart extends FramePlace {
   readonly kind: 'right' | 'healed' | 'lost';
   /** Which of the frame's pages. */
   readonly ranks: readonly number[];
+  /** Digests of those of them that were found, by their places in the frame. */
+  readonly found: ReadonlyMap<number, Uint8Array>;
+}
+
+interface SegmentParts {
+  readonly identity: Uint8Array;
+  readonly parts: readonly FramePart[];
 }
 
 const LEVEL = 1;
+const NOTHING: ReadonlyMap<number, Uint8Array> = new Map();
+const CACHE_BYTES = 16 * 1024 * 1024;
 
 /**
  * Writes a pack once more.
  *
- * @returns the new pack, and how many lost pages it has; undefined when none has been found.
+ * @returns undefined when no lost page of it has been found.
  */
 export async function writeHealed(
   work: RepairWork,
   pack: ScannedPack,
-  wanted: WantedPages,
-): Promise<{ readonly pack: ScannedPack; readonly pages: number } | undefined> {
+  found: FoundPages,
+): Promise<WrittenPack | undefined> {
   const reader = work.packs.reader(pack.name);
-  const held = pack.segments.filter(({ pages }) => pages > 0);
-  const parts = held.map(({ local, identity }) => {
-    return { identity, parts: partsOf(reader, local, wanted) };
-  });
-  const healed = parts.flatMap((segment) => segment.parts).filter(({ kind }) => kind === 'healed');
+  const segments: SegmentParts[] = [];
+  for (const { local, identity, pages } of pack.segments) {
+    if (pages === 0) continue;
+    segments.push({
+      identity,
+      parts: await partsOf(work, reader, local, new Findable(found, pack, identity)),
+    });
+  }
+  const healed = segments.flatMap(({ parts }) => parts).filter(({ kind }) => kind === 'healed');
   if (healed.length === 0 || !hasDigests(reader)) return undefined;
-  const pages = healed.reduce((sum, { ranks }) => sum + ranks.length, 0);
+  const inLost = sumOf(healed, ({ table, index, found }) =>
+    reader.isLost(table, index) ? found.size : 0,
+  );
   const name = await stagePack(work, async (writer) => {
     for (const identity of reader.footer.references) writer.reference(identity);
-    const copy = new HealedCopy(work, writer, reader, wanted);
-    for (const segment of parts) await copy.addSegment(segment.identity, segment.parts);
+    const copy = new HealedCopy(work, writer, reader, found);
+    await copy.addBases(healed);
+    for (const { identity, parts } of segments) await copy.addSegment(identity, parts);
     await copy.addManifests(pack);
     if (pack.states !== undefined) writer.addStates(encodeStates(pack.states));
   });
+  const former = formerOf(pack, reader, segments);
   if (name === pack.name) forgetLost(work, name);
   const written = await scanPack(work, name, true, work.pacer);
-  if (lostPagesOf(written) !== lostPagesOf(pack) - pages) {
+  if (lostPagesOf(written) !== lostPagesOf(pack) - inLost) {
     throw new Error('a pack that was healed is not as it was meant');
   }
-  return { pack: written, pages };
+  return { pack: written, pages: sumOf(healed, (part) => part.found.size), former };
 }
 
 /** All was found, and what was written are the bytes that the pack had before it was damaged. */
@@ -66,24 +108,100 @@ function forgetLost({ packs, layout }: RepairWork, name: string): void {
 }
 
 function lostPagesOf({ segments }: ScannedPack): number {
-  return segments.reduce((sum, { lostPages }) => sum + lostPages, 0);
+  return sumOf(segments, ({ lostPages }) => lostPages);
 }
 
-function partsOf(reader: PackReader, local: number, wanted: WantedPages): FramePart[] {
-  return [...framesOf(reader.frameTables(local))].flatMap(({ table, index }): FramePart[] => {
-    const ranks = Array.from({ length: table.pagesAt(index) }, (_, rank) => rank);
-    if (!reader.isLost(table, index)) return [{ table, index, kind: 'right', ranks }];
-    if (table.isDelta(index)) return [{ table, index, kind: 'lost', ranks }];
-    const digests = reader.frameDigests(table, index);
-    const isFound = (rank: number) => wanted.get(digestKey(digests, rank)) !== undefined;
-    const found = ranks.filter(isFound);
-    const rest = ranks.filter((rank) => !isFound(rank));
-    const parts = [
-      { table, index, kind: 'healed' as const, ranks: found },
-      { table, index, kind: 'lost' as const, ranks: rest },
-    ];
-    return parts.filter((part) => part.ranks.length > 0);
+/** What a pack lacks that the one in its place has: deltas that stand on what is lost as well. */
+function formerOf(
+  pack: ScannedPack,
+  reader: PackReader,
+  parts: readonly SegmentParts[],
+): ScannedPack {
+  const segments = pack.segments.map((segment) => {
+    const inIt = parts.find(({ identity }) => identity === segment.identity)?.parts ?? [];
+    const more = sumOf(inIt, ({ table, index, kind, found }) => {
+      return kind === 'healed' && !reader.isLost(table, index) ? found.size : 0;
+    });
+    return { ...segment, lostPages: segment.lostPages + more };
   });
+  const problems = pack.problems.length > 0 ? pack.problems : ['deltas stand on lost pages'];
+  return { ...pack, segments, problems };
+}
+
+/** Which lost pages of a segment can be had from elsewhere. */
+class Findable {
+  readonly #found: FoundPages;
+  readonly #number: number;
+
+  constructor(found: FoundPages, { name }: ScannedPack, identity: Uint8Array) {
+    const { segments } = found.draft;
+    this.#found = found;
+    // Where several packs have a segment, readers look for it in one of them.
+    const number = segments.find(identity);
+    this.#number = segments.at(number)?.packName === name ? number : 0;
+  }
+
+  /** The digest of a delta page that is lost, if it is known and the page is there. */
+  delta(slot: number): Uint8Array | undefined {
+    const digest = this.#found.lost.digestOf(this.#number, slot);
+    return digest !== undefined && this.has(digestKey(digest, 0)) ? digest : undefined;
+  }
+
+  /** Whether a page is there. */
+  has(key: string): boolean {
+    return this.#found.wanted.get(key) !== undefined || this.#found.lost.copies.has(key);
+  }
+}
+
+async function partsOf(
+  { pacer }: RepairWork,
+  reader: PackReader,
+  local: number,
+  findable: Findable,
+): Promise<FramePart[]> {
+  const parts: FramePart[] = [];
+  for (const place of framesOf(reader.frameTables(local))) {
+    parts.push(...partsOfFrame(reader, place, findable));
+    await pacer.pause();
+  }
+  return parts;
+}
+
+function partsOfFrame(
+  reader: PackReader,
+  { table, index }: FramePlace,
+  findable: Findable,
+): FramePart[] {
+  const slots = table.slotsAt(index);
+  const ranks = [...slots.keys()];
+  const isLost = reader.isLost(table, index);
+  const isDelta = table.isDelta(index);
+  const found = new Map<number, Uint8Array>();
+  if (isDelta) {
+    for (const [rank, slot] of slots.entries()) {
+      const digest = findable.delta(slot);
+      if (digest !== undefined) found.set(rank, digest);
+    }
+  } else if (isLost) {
+    const digests = reader.frameDigests(table, index);
+    for (const rank of ranks) {
+      const digest = digests.subarray(rank * DIGEST_BYTES, (rank + 1) * DIGEST_BYTES);
+      if (findable.has(digestKey(digest, 0))) found.set(rank, digest);
+    }
+  }
+  if (!isLost) {
+    const kind = found.size > 0 ? 'healed' : 'right';
+    return [{ table, index, kind, ranks, found }];
+  }
+  const parts: FramePart[] = [
+    { table, index, kind: 'healed', ranks: [...found.keys()], found },
+    { table, index, kind: 'lost', ranks: ranks.filter((rank) => !found.has(rank)), found: NOTHING },
+  ];
+  return parts.filter((part) => part.ranks.length > 0);
+}
+
+function sumOf<T>(items: readonly T[], valueOf: (item: T) => number): number {
+  return items.reduce((sum, item) => sum + valueOf(item), 0);
 }
 
 /** Copies a pack. */
@@ -91,19 +209,64 @@ class HealedCopy {
   readonly #work: RepairWork;
   readonly #writer: PackWriter;
   readonly #reader: PackReader;
-  readonly #wanted: WantedPages;
+  readonly #found: FoundPages;
   readonly #encoder: BlockEncoder;
+  readonly #decoder: PageDecoder;
   readonly #frame = new Uint8Array(FRAME_BYTES);
   readonly #raw = new Uint8Array(FRAME_BYTES);
+  /** Full pages on which deltas of no bytes stand, by their digests. */
+  readonly #bases = new Map<string, FullPagePlace>();
   /** The frame that is in `#frame`. */
   #read: FramePlace | undefined;
 
-  constructor(work: RepairWork, writer: PackWriter, reader: PackReader, wanted: WantedPages) {
+  constructor(work: RepairWork, writer: PackWriter, reader: PackReader, found: FoundPages) {
     this.#work = work;
     this.#writer = writer;
     this.#reader = reader;
-    this.#wanted = wanted;
+    this.#found = found;
     this.#encoder = new BlockEncoder(work.zstd);
+    this.#decoder = new PageDecoder(work.packs, CACHE_BYTES);
+    this.#decoder.begin(found.draft.segments.table, true);
+  }
+
+  /** Finds the full pages that delta pages are the same as; those that no pack has are written. */
+  async addBases(healed: readonly FramePart[]): Promise<void> {
+    const missing = new Map<string, Uint8Array>();
+    for (const { table, index, found } of healed) {
+      if (!table.isDelta(index)) continue;
+      for (const digest of found.values()) {
+        const key = digestKey(digest, 0);
+        const source = this.#found.wanted.get(key);
+        if (source?.isBest !== true) missing.set(key, digest);
+        else {
+          const segment = this.#writer.reference(source.segment);
+          this.#bases.set(key, { segment, slot: source.slot });
+        }
+      }
+    }
+    if (missing.size > 0) await this.#addSegmentOf(missing);
+  }
+
+  /** Writes a segment of full pages. What its identity is made of is what is in it. */
+  async #addSegmentOf(pages: ReadonlyMap<string, Uint8Array>): Promise<void> {
+    const hasher = startSha256();
+    for (const digest of pages.values()) hasher.update(digest);
+    const identity = hasher.digest().slice(0, SEGMENT_ID_BYTES);
+    const segment = this.#writer.reference(identity);
+    const frames = new FullFrames();
+    const endFrame = () => {
+      const frame = frames.take();
+      if (frame === undefined) return;
+      this.#writer.addFrame(frame, this.#encoder.encode(frame.type, frame.raw, LEVEL));
+    };
+    this.#writer.beginSegment(identity);
+    for (const [key, digest] of pages) {
+      this.#bases.set(key, { segment, slot: frames.add(this.#readPage(key), digest) });
+      if (frames.isFull) endFrame();
+      await this.#work.pacer.pause();
+    }
+    endFrame();
+    this.#writer.endSegment();
   }
 
   async addSegment(identity: Uint8Array, parts: readonly FramePart[]): Promise<void> {
@@ -123,16 +286,29 @@ class HealedCopy {
     if (kind === 'right') this.#writer.addFrame(head, this.#reader.frameBlock(table, index));
     else if (kind === 'lost') {
       this.#writer.addFrame(head, this.#reader.damagedBlock(table, index));
-    } else {
-      for (const [place, rank] of part.ranks.entries()) {
-        const source = this.#wanted.get(digestKey(head.digests, place));
-        if (source === undefined) throw new Error(`page ${rank} was not found`);
-        this.#raw.fill(0, place * PAGE_BYTES, (place + 1) * PAGE_BYTES);
-        this.#raw.set(this.#readPage(source), place * PAGE_BYTES);
-      }
-      const raw = this.#raw.subarray(0, part.ranks.length * PAGE_BYTES);
-      this.#writer.addFrame(head, this.#encoder.encode(BLOCK.frame, raw, LEVEL));
+    } else if (table.isDelta(index)) this.#writer.addFrame(head, this.#encodeDeltas(part));
+    else this.#writer.addFrame(head, this.#encodePages(part));
+  }
+
+  #encodePages({ ranks, found }: FramePart): Uint8Array {
+    for (const [place, rank] of ranks.entries()) {
+      this.#raw.fill(0, place * PAGE_BYTES, (place + 1) * PAGE_BYTES);
+      const key = digestKey(found.get(rank) as Uint8Array, 0);
+      this.#raw.set(this.#readPage(key), place * PAGE_BYTES);
     }
+    const raw = this.#raw.subarray(0, ranks.length * PAGE_BYTES);
+    return this.#encoder.encode(BLOCK.frame, raw, LEVEL);
+  }
+
+  #encodeDeltas({ table, index, ranks, found }: FramePart): Uint8Array {
+    const copies = new Map<number, FullPagePlace>();
+    for (const [rank, digest] of found) {
+      copies.set(rank, this.#bases.get(digestKey(digest, 0)) as FullPagePlace);
+    }
+    const isAll = copies.size === ranks.length;
+    const frame = isAll ? undefined : this.#reader.readDeltaFrame(table, index);
+    const raw = encodeKeptDeltas(frame, ranks, (segment) => segment, copies);
+    return this.#encoder.encode(BLOCK.deltaFrame, raw, LEVEL);
   }
 
   #describe({ table, index, ranks }: FramePart): CollectedFrame {
@@ -158,7 +334,17 @@ class HealedCopy {
   }
 
   /** A page that was found right by its digest; it is looked at once more in the new pack. */
-  #readPage({ pack, place, rank, bytes }: PageSource): Uint8Array {
+  #readPage(key: string): Uint8Array {
+    const source = this.#found.wanted.get(key);
+    if (source !== undefined) return this.#readFull(source);
+    const place = this.#found.lost.copies.get(key);
+    if (place === undefined) throw new Error('a page was not found');
+    this.#read = undefined;
+    this.#decoder.read(place.segment, place.slot, this.#frame, 0);
+    return this.#frame.subarray(0, place.bytes);
+  }
+
+  #readFull({ pack, place, rank, bytes }: PageSource): Uint8Array {
     // Neighbours are mostly found together.
     const isRead = this.#read?.table === place.table && this.#read.index === place.index;
     if (!isRead) this.#work.packs.reader(pack).readFrame(place.table, place.index, this.#frame);

@@ -1,23 +1,27 @@
 /**
- * Healing: full pages of frames that are damaged, but whose digests are not, are looked for in all
- * other frames. A pack of which pages are found is written once more, under another name: what can
- * be read of it as it is, the pages that were found in their slots, and what is still lost as lost
- * as it was, so that a later repair may find the rest. No recipe changes.
+ * Healing: pages that are lost, but whose digests are known, are looked for in all that can be
+ * read. A pack of which pages are found is written once more, under another name: what can be read
+ * of it as it is, the pages that were found in their slots, and what is still lost as lost as it
+ * was, so that a later repair may find the rest. No recipe changes.
  *
- * Pages of deltas have no digests: nobody can tell where else their content is.
+ * Digests of full pages are beside them, in their packs; what a delta page was is known from heads
+ * and leaves (repair-lost-slots.ts). A delta that cannot be read, in a damaged frame or because of
+ * what it stands on, becomes one of no bytes on a full page.
  */
+import type { StoreContext } from './context.ts';
 import { writeHealed } from './repair-heal-write.ts';
-import { findWanted, searchPack } from './repair-lost-pages.ts';
+import { digestKey, findWanted, searchPacks } from './repair-lost-pages.ts';
+import { findLostSlots } from './repair-lost-slots.ts';
 import type { RepairWork } from './repair-plan.ts';
 import { scanPack, type ScannedPack } from './repair-scan.ts';
 
 /** A pack of which lost pages were found elsewhere. */
 export interface HealedPack {
-  /** Name of the damaged pack. */
+  /** Name of the pack. */
   readonly name: string;
   /**
    * Name of the pack that has all of it, and the pages that were found. The same name says that it
-   * is again, byte by byte, what it was; otherwise the damaged one goes to damaged/.
+   * is again, byte by byte, what it was; otherwise the old one goes to damaged/.
    */
   readonly newName: string;
   /** How many pages were found. */
@@ -30,10 +34,17 @@ export interface Healing {
   readonly healed: readonly HealedPack[];
 }
 
+/** Tries out a store of these packs, with a catalog that is made of them. */
+export type TryOut = (
+  packs: readonly ScannedPack[],
+  use: (draft: StoreContext) => Promise<Healing>,
+) => Promise<Healing>;
+
 /** Heals what can be healed, in packs that are read from staging from here on. */
 export async function healPacks(
   work: RepairWork,
   scanned: readonly ScannedPack[],
+  tryOut: TryOut,
 ): Promise<Healing> {
   const { packs, layout, pacer } = work;
   const isDamaged = ({ name }: ScannedPack) => packs.lostFrames.mayHave(layout.packFile(name));
@@ -43,13 +54,24 @@ export async function healPacks(
     // All that is wrong with a pack is found before it is written once more.
     known.push(isDamaged(pack) ? await scanPack(work, pack.name, true, pacer) : pack);
   }
-  const damaged = known.filter(isDamaged);
-  const wanted = await findWanted(work, known, damaged);
-  if (wanted.size > 0) for (const pack of known) await searchPack(work, pack, wanted);
+  return await tryOut(known, async (draft) => await heal(work, known, draft));
+}
+
+async function heal(
+  work: RepairWork,
+  known: readonly ScannedPack[],
+  draft: StoreContext,
+): Promise<Healing> {
+  const lost = await findLostSlots(draft, work.pacer);
+  const wanted = await findWanted(work, known);
+  for (const digest of lost.digests()) wanted.set(digestKey(digest, 0), undefined);
+  await searchPacks(work, known, wanted);
   const added: ScannedPack[] = [];
   const healed: HealedPack[] = [];
-  for (const pack of damaged) {
-    const written = await writeHealed(work, pack, wanted);
+  const kept: ScannedPack[] = [];
+  for (const pack of known) {
+    const written = await writeHealed(work, pack, { draft, lost, wanted });
+    kept.push(written?.former ?? pack);
     if (written === undefined) continue;
     const { name: newName } = written.pack;
     added.push(written.pack);
@@ -57,5 +79,5 @@ export async function healPacks(
   }
   const names = new Set(added.map(({ name }) => name));
   // All of a pack may be found: then it is what it was, by its name.
-  return { packs: [...known.filter(({ name }) => !names.has(name)), ...added], healed };
+  return { packs: [...kept.filter(({ name }) => !names.has(name)), ...added], healed };
 }

@@ -12,13 +12,17 @@ import { bestCopies } from './repair-choose.ts';
 import type { RepairWork } from './repair-plan.ts';
 import type { ScannedPack } from './repair-scan.ts';
 
-/** A page that has the digest of one that is lost. */
+/** A full page that has the digest of one that is lost. */
 export interface PageSource {
   /** Name of the pack. */
   readonly pack: string;
+  /** Identity of its segment, and whether that pack is where readers look for the segment. */
+  readonly segment: Uint8Array;
+  readonly isBest: boolean;
   readonly place: FramePlace;
   /** Its place among the pages of the frame. */
   readonly rank: number;
+  readonly slot: number;
   readonly bytes: number;
 }
 
@@ -40,12 +44,12 @@ export function digestKey(digests: Uint8Array, rank: number): string {
 export async function findWanted(
   work: RepairWork,
   known: readonly ScannedPack[],
-  damaged: readonly ScannedPack[],
 ): Promise<WantedPages> {
   const wanted: WantedPages = new Map();
   const best = bestCopies(known);
   const chosen = new Set([...best.values()].map(({ segment }) => segment));
-  for (const { name, segments } of damaged) {
+  for (const { name, segments } of known) {
+    if (segments.every(({ lostPages }) => lostPages === 0)) continue;
     const reader = work.packs.reader(name);
     // What is copied of digests gets a new checksum: the old one must be right.
     if (!hasDigests(reader)) continue;
@@ -68,30 +72,51 @@ export function hasDigests(reader: PackReader): boolean {
   return ignoringDamage(() => reader.checkDigests());
 }
 
-/** Finds wanted pages in a pack, and reads them: only what is found right counts. */
-export async function searchPack(
+/** Finds wanted pages in packs, and reads them: only what is found right counts. */
+export async function searchPacks(
   work: RepairWork,
-  { name, segments }: ScannedPack,
+  packs: readonly ScannedPack[],
   wanted: WantedPages,
 ): Promise<void> {
-  const reader = work.packs.reader(name);
-  const buffer = Buffer.alloc(FRAME_BYTES);
-  for (const { local, pages } of segments) {
-    if (pages === 0) continue;
-    for (const place of framesOf(reader.frameTables(local))) {
-      await work.pacer.pause();
-      const { table, index } = place;
-      // Those of deltas come last.
-      if (table.isDelta(index)) break;
-      if (reader.isLost(table, index)) continue;
-      ignoringDamage(() => searchFrame(reader, { name, place, wanted }, buffer));
+  if (wanted.size === 0) return;
+  const best = new Set([...bestCopies(packs).values()].map(({ segment }) => segment));
+  for (const { name, segments } of packs) {
+    for (const segment of segments) {
+      if (segment.pages === 0) continue;
+      const isBest = best.has(segment);
+      await searchSegment(
+        work,
+        { pack: name, segment: segment.identity, isBest },
+        segment.local,
+        wanted,
+      );
     }
+  }
+}
+
+type SegmentSource = Pick<PageSource, 'pack' | 'segment' | 'isBest'>;
+
+async function searchSegment(
+  work: RepairWork,
+  source: SegmentSource,
+  local: number,
+  wanted: WantedPages,
+): Promise<void> {
+  const reader = work.packs.reader(source.pack);
+  const buffer = Buffer.alloc(FRAME_BYTES);
+  for (const place of framesOf(reader.frameTables(local))) {
+    await work.pacer.pause();
+    const { table, index } = place;
+    // Those of deltas come last.
+    if (table.isDelta(index)) break;
+    if (reader.isLost(table, index)) continue;
+    ignoringDamage(() => searchFrame(reader, { source, place, wanted }, buffer));
   }
 }
 
 function searchFrame(
   reader: PackReader,
-  { name, place, wanted }: { name: string; place: FramePlace; wanted: WantedPages },
+  { source, place, wanted }: { source: SegmentSource; place: FramePlace; wanted: WantedPages },
   buffer: Buffer,
 ): void {
   const { table, index } = place;
@@ -100,12 +125,14 @@ function searchFrame(
   let isRead = false;
   for (const [rank, slot] of table.slotsAt(index).entries()) {
     const key = digestKey(digests, rank);
-    if (!wanted.has(key) || wanted.get(key) !== undefined) continue;
+    const known = wanted.get(key);
+    if (!wanted.has(key) || known?.isBest === true) continue;
+    if (known !== undefined && !source.isBest) continue;
     if (!isRead) reader.readFrame(table, index, buffer);
     isRead = true;
     const bytes = table.pageBytes(slot);
     sha256Into(buffer.subarray(rank * PAGE_BYTES, rank * PAGE_BYTES + bytes), digest, 0);
-    if (digestKey(digest, 0) === key) wanted.set(key, { pack: name, place, rank, bytes });
+    if (digestKey(digest, 0) === key) wanted.set(key, { ...source, place, rank, slot, bytes });
     else reader.reportLost(table, index);
   }
 }

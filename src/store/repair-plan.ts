@@ -4,8 +4,7 @@
  */
 import { toHex } from '../bytes/hex.ts';
 import type { Zstd } from '../bytes/zstd.ts';
-import { Catalog } from '../catalog/catalog.ts';
-import { writeCatalog } from '../catalog/rebuild.ts';
+import { writeCatalog, type CatalogContent } from '../catalog/rebuild.ts';
 import { REMOVED } from '../catalog/snapshot-rows.ts';
 import { isDamage } from '../errors.ts';
 import type { Files } from '../files/files.ts';
@@ -23,7 +22,7 @@ import {
   type Candidate,
   type Findings,
 } from './repair-choose.ts';
-import { openDraft } from './repair-draft.ts';
+import { newCatalogFile, withDraft } from './repair-draft.ts';
 import { healPacks, type HealedPack } from './repair-heal.ts';
 import { findNames, type MisnamedPack } from './repair-names.ts';
 import { findRedundant } from './repair-redundant.ts';
@@ -87,11 +86,21 @@ export type StoreIdentity = Uint8Array | undefined;
 
 /** Makes the plan. @throws StoreError UNSUPPORTED_VERSION, STORAGE. */
 export async function planRepair(work: RepairWork, storeId: StoreIdentity): Promise<RepairPlan> {
+  const ownId = newIdentity();
   const old = await readOldCatalog(work.files, work.layout, storeId, work.newPath);
   const found = await findNames(work, old.salvage);
   const { names, misnamed, secondNames, unreadable: strange } = found;
   const { scanned, unopened } = await scanAll(work, old, names);
-  const { packs: known, healed } = await healPacks(work, scanned);
+  const findingsOf = (packs: readonly ScannedPack[], missing: readonly string[]): Findings => ({
+    storeId: storeId ?? old.salvage.storeId ?? ownId,
+    salvage: old.salvage,
+    isCurrent: old.whole !== undefined && missing.length === 0,
+    packs,
+    lostFrames: lostFramesOf(work),
+  });
+  const { packs: known, healed } = await healPacks(work, scanned, async (packs, use) => {
+    return await withDraft(work, draftOf(findingsOf(packs, [])), use);
+  });
   const { needed: packs, redundant } = await findRedundant(work, known);
   const unneeded = redundant.map(({ name }) => {
     const path = work.layout.packFile(name);
@@ -99,16 +108,24 @@ export async function planRepair(work: RepairWork, storeId: StoreIdentity): Prom
   });
   const unreadable = [...strange, ...unopened, ...unneeded];
   const missing = missingPacks(old, packs, unreadable);
-  const findings: Findings = {
-    storeId: storeId ?? old.salvage.storeId ?? newIdentity(),
-    salvage: old.salvage,
-    isCurrent: old.whole !== undefined && missing.length === 0,
-    packs,
-    lostFrames: lostFramesOf(work),
-  };
+  const findings = findingsOf(packs, missing);
   return await decide(work, {
     ...{ old, findings, unreadable, misnamed, secondNames, missing, healed },
   });
+}
+
+/** A catalog of all snapshots, removed ones too, by the manifests that count most. */
+function draftOf(findings: Findings): CatalogContent {
+  const picks = new Map<string, Candidate>();
+  const taken = new Set<string>();
+  for (const [id, [pick]] of candidatesOf(findings.packs)) {
+    // Of several that say the same place in a timeline, one will do.
+    if (pick === undefined || taken.has(placeOf(pick))) continue;
+    taken.add(placeOf(pick));
+    picks.set(id, pick);
+  }
+  const roles = new Map([...picks.keys()].map((id) => [id, REMOVED.no]));
+  return contentOf(findings, new StateBook(findings), picks, roles);
 }
 
 async function scanAll(
@@ -202,12 +219,6 @@ function goneOf(
   return salvage.tombstones.filter((id) => candidates.has(id) && !roles.has(id));
 }
 
-function newCatalogFile({ files, newPath }: RepairWork): string {
-  const path = newPath('.sqlite');
-  files.close(files.open(path, 'create'));
-  return path;
-}
-
 /**
  * The manifest of each snapshot: the newest, unless more can be restored with an older one. All are
  * tried at once, since recipes differ from one another's.
@@ -257,17 +268,11 @@ async function tryOut(
   const { pacer, onProgress } = work;
   const roles = new Map([...picks.keys()].map((id) => [id, REMOVED.no]));
   const content = contentOf(findings, states, picks, roles);
-  const file = newCatalogFile(work);
-  await writeCatalog(file, content, () => pacer.pause());
-  const draft = await openDraft(work, await Catalog.open(file, findings.storeId));
-  try {
-    const deep = new Set([...picks.keys()].filter((id) => states.of(id).removed));
+  const deep = new Set([...picks.keys()].filter((id) => states.of(id).removed));
+  return await withDraft(work, content, async (draft) => {
     const rows = draft.catalog.snapshots.all();
     return await evaluate(draft, rows, deep, pacer, onProgress);
-  } finally {
-    draft.close();
-    work.files.unlink(file);
-  }
+  });
 }
 
 /** What each snapshot is to be. */

@@ -27,6 +27,7 @@ import { newName, Pacer } from './clock.ts';
 import type { OperationOptions } from './context.ts';
 import { createFormat, readFormat } from './format-file.ts';
 import { StoreLayout } from './layout.ts';
+import { isHeadName } from './heads.ts';
 import { findDirectory } from './open-store.ts';
 import { DamagedDirectory, dropWaitingName, replaceCatalog } from './repair-catalog.ts';
 import { dropSecondNames, renamePacks } from './repair-names.ts';
@@ -192,7 +193,7 @@ async function execute(work: RepairWork, plan: RepairPlan, formatIsLost: boolean
     damaged,
     plan.unreadable.filter(({ isInTheWay = false }) => !isInTheWay),
   );
-  clearDerived(files, layout, plan.catalog !== undefined);
+  clearDerived(files, layout, plan);
 }
 
 function takeAway(
@@ -241,17 +242,21 @@ function replaceFormat(work: RepairWork, damaged: DamagedDirectory, storeId: Uin
   createFormat(files, layout, storeId, work.newPath('.json'));
 }
 
-/** Takes away what is built again: damaged runs of the index, and caches of another past. */
-function clearDerived(files: Files, layout: StoreLayout, isRebuilt: boolean): void {
+/**
+ * Takes away what is built again: damaged runs of the index, and caches of another past. Heads may
+ * tell a later repair what is still lost.
+ */
+function clearDerived(files: Files, layout: StoreLayout, { catalog, findings }: RepairPlan): void {
   const index = new PageIndex(files, layout.index, INDEX_CACHE_BYTES);
   try {
     for (const path of index.refresh(() => undefined)) files.removeTree(path);
   } finally {
     index.close();
   }
-  if (!isRebuilt) return;
-  for (const name of files.list(layout.cache)) {
-    files.removeTree(`${layout.cache}/${name.toString()}`);
+  if (catalog === undefined) return;
+  for (const name of files.list(layout.cache).map((bytes) => bytes.toString())) {
+    const mayTell = findings.lostFrames.length > 0 && isHeadName(name);
+    if (!mayTell) files.removeTree(`${layout.cache}/${name}`);
   }
 }
 
