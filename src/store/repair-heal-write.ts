@@ -6,32 +6,21 @@
  * Delta pages that were found are deltas of no bytes: on a full page that some pack has, or, where
  * none has it, on one that is written here, in a segment of its own.
  */
-import { DIGEST_BYTES, startSha256 } from '#digest';
+import { DIGEST_BYTES } from '#digest';
 import { idFromText } from '../bytes/id.ts';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import { BlockEncoder } from '../pack/block.ts';
-import { BLOCK, FRAME_BYTES, SEGMENT_ID_BYTES } from '../pack/format.ts';
-import { FullFrames } from '../pack/frame-builder.ts';
+import { BLOCK, FRAME_BYTES } from '../pack/format.ts';
 import { frameLayers, framesOf, type FramePlace } from '../pack/frame-layers.ts';
 import { encodeKeptDeltas, type FullPagePlace } from '../pack/kept-deltas.ts';
-import { PageDecoder } from '../pack/page-decoder.ts';
 import type { PackReader } from '../pack/reader.ts';
 import { encodeStates } from '../pack/states.ts';
 import type { CollectedFrame, PackWriter } from '../pack/writer.ts';
-import type { StoreContext } from './context.ts';
-import { digestKey, hasDigests, type PageSource, type WantedPages } from './repair-lost-pages.ts';
-import type { LostSlots } from './repair-lost-slots.ts';
+import { HealingBases, REPAIR_LEVEL, type FoundPages } from './repair-found-pages.ts';
+import { hasDigests } from './repair-lost-pages.ts';
 import type { RepairWork } from './repair-plan.ts';
 import { scanPack, type ScannedPack } from './repair-scan.ts';
 import { stagePack } from './repair-staged.ts';
-
-/** Where pages that are lost come from. */
-export interface FoundPages {
-  /** The store as it is tried out, from which pages can be read. */
-  readonly draft: StoreContext;
-  readonly lost: LostSlots;
-  readonly wanted: WantedPages;
-}
 
 /** A pack that was written once more. */
 export interface WrittenPack {
@@ -56,9 +45,7 @@ interface SegmentParts {
   readonly parts: readonly FramePart[];
 }
 
-const LEVEL = 1;
 const NOTHING: ReadonlyMap<number, Uint8Array> = new Map();
-const CACHE_BYTES = 16 * 1024 * 1024;
 
 /**
  * Writes a pack once more.
@@ -144,12 +131,12 @@ class Findable {
   /** The digest of a delta page that is lost, if it is known and the page is there. */
   delta(slot: number): Uint8Array | undefined {
     const digest = this.#found.lost.digestOf(this.#number, slot);
-    return digest !== undefined && this.has(digestKey(digest, 0)) ? digest : undefined;
+    return digest !== undefined && this.has(digest) ? digest : undefined;
   }
 
   /** Whether a page is there. */
-  has(key: string): boolean {
-    return this.#found.wanted.get(key) !== undefined || this.#found.lost.copies.has(key);
+  has(digest: Uint8Array): boolean {
+    return this.#found.has(digest);
   }
 }
 
@@ -186,7 +173,7 @@ function partsOfFrame(
     const digests = reader.frameDigests(table, index);
     for (const rank of ranks) {
       const digest = digests.subarray(rank * DIGEST_BYTES, (rank + 1) * DIGEST_BYTES);
-      if (findable.has(digestKey(digest, 0))) found.set(rank, digest);
+      if (findable.has(digest)) found.set(rank, digest);
     }
   }
   if (!isLost) {
@@ -211,13 +198,8 @@ class HealedCopy {
   readonly #reader: PackReader;
   readonly #found: FoundPages;
   readonly #encoder: BlockEncoder;
-  readonly #decoder: PageDecoder;
-  readonly #frame = new Uint8Array(FRAME_BYTES);
+  readonly #bases = new HealingBases();
   readonly #raw = new Uint8Array(FRAME_BYTES);
-  /** Full pages on which deltas of no bytes stand, by their digests. */
-  readonly #bases = new Map<string, FullPagePlace>();
-  /** The frame that is in `#frame`. */
-  #read: FramePlace | undefined;
 
   constructor(work: RepairWork, writer: PackWriter, reader: PackReader, found: FoundPages) {
     this.#work = work;
@@ -225,48 +207,14 @@ class HealedCopy {
     this.#reader = reader;
     this.#found = found;
     this.#encoder = new BlockEncoder(work.zstd);
-    this.#decoder = new PageDecoder(work.packs, CACHE_BYTES);
-    this.#decoder.begin(found.draft.segments.table, true);
   }
 
-  /** Finds the full pages that delta pages are the same as; those that no pack has are written. */
+  /** Finds the full pages that delta pages are the same as. */
   async addBases(healed: readonly FramePart[]): Promise<void> {
-    const missing = new Map<string, Uint8Array>();
-    for (const { table, index, found } of healed) {
-      if (!table.isDelta(index)) continue;
-      for (const digest of found.values()) {
-        const key = digestKey(digest, 0);
-        const source = this.#found.wanted.get(key);
-        if (source?.isBest !== true) missing.set(key, digest);
-        else {
-          const segment = this.#writer.reference(source.segment);
-          this.#bases.set(key, { segment, slot: source.slot });
-        }
-      }
-    }
-    if (missing.size > 0) await this.#addSegmentOf(missing);
-  }
-
-  /** Writes a segment of full pages. What its identity is made of is what is in it. */
-  async #addSegmentOf(pages: ReadonlyMap<string, Uint8Array>): Promise<void> {
-    const hasher = startSha256();
-    for (const digest of pages.values()) hasher.update(digest);
-    const identity = hasher.digest().slice(0, SEGMENT_ID_BYTES);
-    const segment = this.#writer.reference(identity);
-    const frames = new FullFrames();
-    const endFrame = () => {
-      const frame = frames.take();
-      if (frame === undefined) return;
-      this.#writer.addFrame(frame, this.#encoder.encode(frame.type, frame.raw, LEVEL));
-    };
-    this.#writer.beginSegment(identity);
-    for (const [key, digest] of pages) {
-      this.#bases.set(key, { segment, slot: frames.add(this.#readPage(key), digest) });
-      if (frames.isFull) endFrame();
-      await this.#work.pacer.pause();
-    }
-    endFrame();
-    this.#writer.endSegment();
+    const deltas = healed.filter(({ table, index }) => table.isDelta(index));
+    const digests = deltas.flatMap(({ found }) => [...found.values()]);
+    const target = { writer: this.#writer, encoder: this.#encoder, pacer: this.#work.pacer };
+    await this.#bases.add(digests, this.#found, target);
   }
 
   async addSegment(identity: Uint8Array, parts: readonly FramePart[]): Promise<void> {
@@ -293,22 +241,21 @@ class HealedCopy {
   #encodePages({ ranks, found }: FramePart): Uint8Array {
     for (const [place, rank] of ranks.entries()) {
       this.#raw.fill(0, place * PAGE_BYTES, (place + 1) * PAGE_BYTES);
-      const key = digestKey(found.get(rank) as Uint8Array, 0);
-      this.#raw.set(this.#readPage(key), place * PAGE_BYTES);
+      this.#raw.set(this.#found.read(found.get(rank) as Uint8Array), place * PAGE_BYTES);
     }
     const raw = this.#raw.subarray(0, ranks.length * PAGE_BYTES);
-    return this.#encoder.encode(BLOCK.frame, raw, LEVEL);
+    return this.#encoder.encode(BLOCK.frame, raw, REPAIR_LEVEL);
   }
 
   #encodeDeltas({ table, index, ranks, found }: FramePart): Uint8Array {
     const copies = new Map<number, FullPagePlace>();
     for (const [rank, digest] of found) {
-      copies.set(rank, this.#bases.get(digestKey(digest, 0)) as FullPagePlace);
+      copies.set(rank, this.#bases.of(digest));
     }
     const isAll = copies.size === ranks.length;
     const frame = isAll ? undefined : this.#reader.readDeltaFrame(table, index);
     const raw = encodeKeptDeltas(frame, ranks, (segment) => segment, copies);
-    return this.#encoder.encode(BLOCK.deltaFrame, raw, LEVEL);
+    return this.#encoder.encode(BLOCK.deltaFrame, raw, REPAIR_LEVEL);
   }
 
   #describe({ table, index, ranks }: FramePart): CollectedFrame {
@@ -331,25 +278,6 @@ class HealedCopy {
     }
     const { frame } = table.entryAt(index);
     return { frame, pages: ranks.length, slots: { low, high }, digests, shortPages };
-  }
-
-  /** A page that was found right by its digest; it is looked at once more in the new pack. */
-  #readPage(key: string): Uint8Array {
-    const source = this.#found.wanted.get(key);
-    if (source !== undefined) return this.#readFull(source);
-    const place = this.#found.lost.copies.get(key);
-    if (place === undefined) throw new Error('a page was not found');
-    this.#read = undefined;
-    this.#decoder.read(place.segment, place.slot, this.#frame, 0);
-    return this.#frame.subarray(0, place.bytes);
-  }
-
-  #readFull({ pack, place, rank, bytes }: PageSource): Uint8Array {
-    // Neighbours are mostly found together.
-    const isRead = this.#read?.table === place.table && this.#read.index === place.index;
-    if (!isRead) this.#work.packs.reader(pack).readFrame(place.table, place.index, this.#frame);
-    this.#read = place;
-    return this.#frame.subarray(rank * PAGE_BYTES, rank * PAGE_BYTES + bytes);
   }
 
   /** All manifests that can be read. */

@@ -6,9 +6,13 @@
  *
  * Digests of full pages are beside them, in their packs; what a delta page was is known from heads
  * and leaves (repair-lost-slots.ts). A delta that cannot be read, in a damaged frame or because of
- * what it stands on, becomes one of no bytes on a full page.
+ * what it stands on, becomes one of no bytes on a full page. Of segments that no pack has any more,
+ * what is found is written to a new pack.
  */
+import { toHex } from '../bytes/hex.ts';
 import type { StoreContext } from './context.ts';
+import { FoundPages } from './repair-found-pages.ts';
+import { writeMissing } from './repair-heal-segments.ts';
 import { writeHealed } from './repair-heal-write.ts';
 import { digestKey, findWanted, searchPacks } from './repair-lost-pages.ts';
 import { findLostSlots } from './repair-lost-slots.ts';
@@ -17,8 +21,8 @@ import { scanPack, type ScannedPack } from './repair-scan.ts';
 
 /** A pack of which lost pages were found elsewhere. */
 export interface HealedPack {
-  /** Name of the pack. */
-  readonly name: string;
+  /** Name of the pack; undefined for segments of packs that are gone or cannot be opened. */
+  readonly name: string | undefined;
   /**
    * Name of the pack that has all of it, and the pages that were found. The same name says that it
    * is again, byte by byte, what it was; otherwise the old one goes to damaged/.
@@ -48,7 +52,7 @@ export async function healPacks(
 ): Promise<Healing> {
   const { packs, layout, pacer } = work;
   const isDamaged = ({ name }: ScannedPack) => packs.lostFrames.mayHave(layout.packFile(name));
-  if (!scanned.some(isDamaged)) return { packs: scanned, healed: [] };
+  if (!scanned.some(isDamaged) && !lackSegments(scanned)) return { packs: scanned, healed: [] };
   const known: ScannedPack[] = [];
   for (const pack of scanned) {
     // All that is wrong with a pack is found before it is written once more.
@@ -66,18 +70,32 @@ async function heal(
   const wanted = await findWanted(work, known);
   for (const digest of lost.digests()) wanted.set(digestKey(digest, 0), undefined);
   await searchPacks(work, known, wanted);
+  const found = new FoundPages(draft, lost, wanted);
   const added: ScannedPack[] = [];
   const healed: HealedPack[] = [];
   const kept: ScannedPack[] = [];
   for (const pack of known) {
-    const written = await writeHealed(work, pack, { draft, lost, wanted });
+    const written = await writeHealed(work, pack, found);
     kept.push(written?.former ?? pack);
     if (written === undefined) continue;
     const { name: newName } = written.pack;
     added.push(written.pack);
     healed.push({ name: pack.name, newName, pages: written.pages });
   }
+  const missing = await writeMissing(work, found);
+  if (missing !== undefined) {
+    added.push(missing.pack);
+    healed.push({ name: undefined, newName: missing.pack.name, pages: missing.pages });
+  }
   const names = new Set(added.map(({ name }) => name));
   // All of a pack may be found: then it is what it was, by its name.
   return { packs: [...kept.filter(({ name }) => !names.has(name)), ...added], healed };
+}
+
+/** Whether anything refers to segments that no pack has. */
+function lackSegments(packs: readonly ScannedPack[]): boolean {
+  const here = new Set(
+    packs.flatMap(({ segments }) => segments.map(({ identity }) => toHex(identity))),
+  );
+  return packs.some(({ references }) => [...references].some((identity) => !here.has(identity)));
 }

@@ -35,6 +35,8 @@ export interface PagePlace {
 /** What is known of lost slots. */
 export class LostSlots {
   readonly #digests = new Map<number, Map<number, Uint8Array>>();
+  /** Numbers of segments that the catalog does not have, by their identities in hex. */
+  readonly #missing = new Map<string, number>();
   /** Where a page with a digest can be read, by `digestKey`: of those that are lost, some. */
   readonly copies: Map<string, PagePlace> = new Map();
 
@@ -54,6 +56,25 @@ export class LostSlots {
   *digests(): Generator<Uint8Array> {
     for (const slots of this.#digests.values()) yield* slots.values();
   }
+
+  /** The number here of a segment that no pack has. */
+  numberOf(identity: Uint8Array): number {
+    const key = toHex(identity);
+    let number = this.#missing.get(key);
+    if (number === undefined) {
+      number = FIRST_MISSING + this.#missing.size;
+      this.#missing.set(key, number);
+    }
+    return number;
+  }
+
+  /** Segments that no pack has, and what is known of their slots. */
+  *missing(): Generator<{ identity: Uint8Array; slots: ReadonlyMap<number, Uint8Array> }> {
+    for (const [key, number] of this.#missing) {
+      const slots = this.#digests.get(number);
+      if (slots !== undefined) yield { identity: Buffer.from(key, 'hex'), slots };
+    }
+  }
 }
 
 /** A leaf of a file, by its first page. */
@@ -70,6 +91,8 @@ interface LostPage {
   readonly slot: number;
 }
 
+/** No catalog has as many segments. */
+const FIRST_MISSING = 2 ** 31;
 const CACHE_BYTES = 16 * 1024 * 1024;
 
 /** Finds out what is known of the slots that snapshots need and that cannot be read. */
@@ -121,7 +144,8 @@ class LostSearch {
   /** The files of a snapshot; none when it cannot be known what they are. */
   async #filesOf(row: SnapshotRow): Promise<StoredSnapshot['files']> {
     try {
-      return (await findPagesLeft(this.#context, row, this.#pacer)).files;
+      const numberOf = (identity: Uint8Array) => this.found.numberOf(identity);
+      return (await findPagesLeft(this.#context, row, this.#pacer, numberOf)).files;
     } catch (error) {
       if (!isDamage(error)) throw error;
       return [];
@@ -149,8 +173,7 @@ class LostSearch {
 
   #look(segment: number, slot: number, pages: number): { count: number; isLost: boolean } {
     if (segment === ZERO_SEGMENT) return { count: pages, isLost: false };
-    // Of a segment that no pack has, nobody knows which one it is.
-    if (this.#context.segments.at(segment) === undefined) return { count: pages, isLost: false };
+    if (segment >= FIRST_MISSING) return { count: pages, isLost: true };
     return this.#finder.look(segment, slot, pages, false);
   }
 

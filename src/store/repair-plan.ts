@@ -306,7 +306,10 @@ function reasonsOf(found: Found, picks: ReadonlyMap<string, Candidate>): string[
   }
   const known = new Map(salvage.packs.map((pack) => [pack.name, pack]));
   const reasons = missing.map((name) => `pack ${name} is missing`);
-  for (const { name } of found.healed) reasons.push(`pack ${name} is written once more`);
+  for (const { name, newName } of found.healed) {
+    const what = name === undefined ? 'segments that no pack had are' : `pack ${name} is`;
+    reasons.push(`${what} written once more, as ${newName}`);
+  }
   const held = new Map<string, Set<string>>();
   for (const { name, sizeBytes, segments } of findings.packs) {
     const row = known.get(name);

@@ -46,8 +46,8 @@ export interface ScannedPack {
   readonly name: string;
   readonly sizeBytes: number;
   readonly segments: readonly ScannedSegment[];
-  /** Identities of all segments that it holds or refers to, in hex. */
-  readonly references: readonly string[];
+  /** Identities of all segments that it and its manifests hold or refer to, in hex. */
+  readonly references: ReadonlySet<string>;
   readonly manifests: readonly ScannedManifest[];
   readonly states: States | undefined;
   /** What is wrong with it. */
@@ -107,10 +107,11 @@ export async function scanPack(
     segments.push({ identity, local, ...countPages(reader, tables) });
     await pacer.pause();
   }
+  const references = new Set(identities.map(toHex));
   const manifests: ScannedManifest[] = [];
   for (const entry of reader.footer.entries) {
     if (entry.type !== 'manifest' || entry.part > 0) continue;
-    const manifest = attempt(() => scanManifest(reader, entry.digest));
+    const manifest = attempt(() => scanManifest(reader, entry.digest, references));
     if (manifest !== undefined) manifests.push(manifest);
     await pacer.pause();
   }
@@ -118,7 +119,6 @@ export async function scanPack(
   if (packs.lostFrames.mayHave(layout.packFile(name)) && problems.length === 0) {
     problems.push('frames cannot be read');
   }
-  const references = identities.map(toHex);
   const { sizeBytes } = reader;
   return { name, sizeBytes, segments, references, manifests, states, problems };
 }
@@ -134,8 +134,13 @@ function noteDamage<T>(problems: string[], read: () => T): T | undefined {
   }
 }
 
-function scanManifest(reader: PackReader, digest: Uint8Array): ScannedManifest {
+function scanManifest(
+  reader: PackReader,
+  digest: Uint8Array,
+  references: Set<string>,
+): ScannedManifest {
   const manifest = decodeManifest(reader.readManifest(digest), reader.file);
+  for (const identity of manifest.segments) references.add(toHex(identity));
   const storedBytes = reader.footer.entries.reduce((sum, entry) => {
     const isPart = entry.type === 'manifest' && Buffer.compare(entry.digest, digest) === 0;
     return isPart ? sum + entry.blockBytes : sum;

@@ -274,7 +274,8 @@ function changesOf(plan: RepairPlan, formatIsLost: boolean): string[] {
     changes.push(`the catalog is built anew, of ${counts}; the old one goes to damaged/`);
   }
   for (const { name, newName, pages } of plan.healed) {
-    changes.push(`${name} is written once more as ${newName}: ${pages} lost pages were found`);
+    const what = name ?? 'of packs that are gone, what was found';
+    changes.push(`${what} is written once more as ${newName}: ${pages} lost pages were found`);
   }
   for (const { id, timeline, formerSequence, sequence } of plan.renumbered) {
     changes.push(`${id} becomes ${timeline}@${sequence}: another is ${timeline}@${formerSequence}`);

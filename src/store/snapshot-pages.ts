@@ -63,12 +63,12 @@ export async function findPages(
   pacer: Pacer,
   fresh = false,
 ): Promise<StoredSnapshot> {
-  return await paced(pagesOfSnapshot(context, row, { fresh, allowLost: false }), pacer);
+  return await paced(pagesOfSnapshot(context, row, { fresh, lostNumber: undefined }), pacer);
 }
 
 /**
  * The same for a snapshot of which pages may be lost: those of segments that no pack holds are in
- * LOST_SEGMENT. Manifests are read, whatever is remembered.
+ * LOST_SEGMENT, or as the caller numbers them. Manifests are read, whatever is remembered.
  *
  * @throws StoreError CORRUPT when a manifest is lost.
  */
@@ -76,8 +76,9 @@ export async function findPagesLeft(
   context: StoreContext,
   row: SnapshotRow,
   pacer: Pacer,
+  lostNumber: (identity: Uint8Array) => number = () => LOST_SEGMENT,
 ): Promise<StoredSnapshot> {
-  return await paced(pagesOfSnapshot(context, row, { fresh: true, allowLost: true }), pacer);
+  return await paced(pagesOfSnapshot(context, row, { fresh: true, lostNumber }), pacer);
 }
 
 async function paced(
@@ -95,13 +96,13 @@ async function paced(
 interface Reading {
   /** Whether they are read even if it is remembered what they say. */
   readonly fresh: boolean;
-  /** Whether they may refer to segments that no pack holds. */
-  readonly allowLost: boolean;
+  /** Numbers of segments that no pack holds; undefined where they may not be referred to. */
+  readonly lostNumber: ((identity: Uint8Array) => number) | undefined;
 }
 
 /** The same for whoever cannot wait. */
 export function findPagesNow(context: StoreContext, row: SnapshotRow): StoredSnapshot {
-  const steps = pagesOfSnapshot(context, row, { fresh: false, allowLost: false });
+  const steps = pagesOfSnapshot(context, row, { fresh: false, lostNumber: undefined });
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
@@ -126,7 +127,7 @@ function* pagesOfSnapshot(
     const pageCount = pagesOf(content.sizeBytes);
     const runs = yield* runsOf(stack, 0, entry);
     // Only here: a segment of which nothing is used may be gone.
-    if (!reading.allowLost && runs.segment.includes(LOST_SEGMENT)) {
+    if (reading.lostNumber === undefined && runs.segment.includes(LOST_SEGMENT)) {
       const message = 'a recipe refers to a segment that the catalog lacks';
       const file = context.layout.packFile(row.packName);
       throw new StoreError('CORRUPT', message, { file, snapshot: row.id });
@@ -137,7 +138,7 @@ function* pagesOfSnapshot(
   const rows = stack.levels.map((level) => level.row);
   const chain = [...rows, ...(stack.below?.chain ?? [])];
   const snapshot = { row, manifest: top.manifest, chain, files };
-  if (!reading.allowLost) context.pagesCache.put(snapshot, epoch);
+  if (reading.lostNumber === undefined) context.pagesCache.put(snapshot, epoch);
   return snapshot;
 }
 
@@ -160,10 +161,10 @@ interface Stack {
 function* readStack(
   context: StoreContext,
   row: SnapshotRow,
-  { fresh }: Reading,
+  { fresh, lostNumber }: Reading,
 ): Generator<undefined, Stack> {
   let manifest = readManifest(context, row);
-  const levels = [levelOf(context, row, manifest)];
+  const levels = [levelOf(context, row, manifest, lostNumber)];
   let above = row;
   // Depths only go down: the chain ends, whatever a damaged manifest says.
   for (let depth = manifest.base?.depth ?? 0; depth > 0; depth = manifest.base?.depth ?? 0) {
@@ -173,15 +174,20 @@ function* readStack(
     yield;
     manifest = readManifest(context, base);
     if ((manifest.base?.depth ?? 0) >= depth) throw wrongBase(levels.at(-1) as Level);
-    levels.push(levelOf(context, base, manifest));
+    levels.push(levelOf(context, base, manifest, lostNumber));
     above = base;
   }
   return { levels, below: undefined };
 }
 
-function levelOf(context: StoreContext, row: SnapshotRow, manifest: Manifest): Level {
+function levelOf(
+  context: StoreContext,
+  row: SnapshotRow,
+  manifest: Manifest,
+  lostNumber: Reading['lostNumber'],
+): Level {
   const numbers = manifest.segments.map(
-    (identity) => context.segments.find(identity) || LOST_SEGMENT,
+    (identity) => context.segments.find(identity) || (lostNumber?.(identity) ?? LOST_SEGMENT),
   );
   const file = context.layout.packFile(row.packName);
   return { manifest, file, row, numbers };

@@ -39,6 +39,8 @@ function said(frame: DeltaFrame, rank: number): unknown[] {
   return [frame.depth[rank], frame.baseSegment[rank], frame.baseSlot[rank], ...pages];
 }
 
+const UNCHANGED = [0, 0xa5].map((fill) => Buffer.alloc(4096, fill).toString('base64'));
+
 describe('some deltas of a frame', () => {
   it('are what they were, on segments with other numbers', () => {
     fc.assert(
@@ -69,5 +71,40 @@ describe('some deltas of a frame', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('may be full pages as they are, in a frame that is there or in one that is lost', () => {
+    const full = fc.record({ segment: fc.nat(4), slot: fc.nat(FIRST_DELTA_SLOT - 1) });
+    fc.assert(
+      fc.property(fc.array(fc.tuple(delta, full), { minLength: 1, maxLength: 64 }), (list) => {
+        const builder = new DeltaFrameBuilder();
+        const copies = new Map<number, { segment: number; slot: number }>();
+        for (const [{ pages, segment, place, kept }, copy] of list) {
+          const record = tryRecord(pages.page, pages.base, { segment: 9, ...place });
+          if (record === undefined) continue;
+          if (!kept) copies.set(builder.pages, copy);
+          builder.add(record, segment);
+        }
+        if (builder.pages === 0) return;
+        const frame = decode(Uint8Array.from(builder.finish()));
+        const all = Array.from({ length: frame.pages }, (_, rank) => rank);
+        const lost = all.filter((rank) => copies.has(rank));
+        const some = decode(encodeKeptDeltas(frame, all, (segment) => segment, copies));
+        for (const rank of all) {
+          const copy = copies.get(rank);
+          if (copy === undefined) expect(said(some, rank)).toEqual(said(frame, rank));
+          else expect(said(some, rank)).toEqual([1, copy.segment, copy.slot, ...UNCHANGED]);
+        }
+        if (lost.length === 0) return;
+        const found = decode(encodeKeptDeltas(undefined, lost, (segment) => segment, copies));
+        for (const [at, rank] of lost.entries()) expect(said(found, at)).toEqual(said(some, rank));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('are not made of a frame that is lost', () => {
+    const encode = () => encodeKeptDeltas(undefined, [0], (segment) => segment);
+    expect(encode).toThrow(new RangeError('page 0 of no frame'));
   });
 });

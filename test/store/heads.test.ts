@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { flipped } from '../support/damaged-store.ts';
+import { damageBlock, flipped } from '../support/damaged-store.ts';
 import { recordingDoor } from '../support/doors.ts';
 import { type Memory, randomPages, withBytes, writeDump } from '../support/made-memory.ts';
 import { packsOf, type StoredPack } from '../support/store-contents.ts';
@@ -165,5 +165,43 @@ describe('the heads of a store', () => {
     expect(bytes).toBeLessThanOrEqual(64 * total + 32 * heads.length);
     expect(bytes).toBeGreaterThan(60 * total);
     for (const path of heads) expect(statSync(path).mode & 0o7777).toBe(0o600);
+  });
+});
+
+describe('the heads of a timeline', () => {
+  const capture = async (directory: string, moments: readonly number[]): Promise<string[]> => {
+    await using store = await openStore(directory);
+    const ids: string[] = [];
+    for (const moment of moments) {
+      const images = writeDump(newPath(), memoryAt(moment));
+      ids.push((await store.timeline('t').capture({ images, takenAt })).id);
+    }
+    return ids;
+  };
+  const idsOf = (directory: string): string[] => {
+    const ids = headsOf(directory).flatMap(
+      (path) => /-([0-9A-Z]{26})\.head$/.exec(path)?.[1] ?? [],
+    );
+    return ids.sort();
+  };
+
+  test('are those of its two newest captures', async () => {
+    const directory = newPath();
+    const ids = await capture(directory, [1, 2, 3, 4, 5]);
+    expect(idsOf(directory)).toEqual(ids.slice(-2));
+  });
+
+  test('are also those of the time when something was lost, as long as it is', async () => {
+    const directory = newPath();
+    const before = await capture(directory, [1, 2, 3]);
+    const pack = (await packsOf(directory))[0] as StoredPack;
+    const frame = pack.frames[0] as StoredPack['frames'][number];
+    damageBlock(pack.path, frame.offset, frame.blockBytes);
+    await (async () => {
+      await using store = await openStore(directory);
+      expect((await store.verify({ level: 'packs' })).problems).not.toEqual([]);
+    })();
+    const after = await capture(directory, [4, 5, 6, 7]);
+    expect(idsOf(directory)).toEqual([...before.slice(-2), ...after.slice(-2)]);
   });
 });

@@ -6,10 +6,9 @@ import { hash } from 'node:crypto';
 import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { SnapshotStore, StoreError, type RepairReport } from '../../src/index.ts';
 import { expectMemory, firstMemory, laterMemory } from '../support/collected-stores.ts';
 import { damageBlock } from '../support/damaged-store.ts';
-import { type Memory, randomPage, withBytes, writeDump } from '../support/made-memory.ts';
+import { type Memory, randomPage, withBytes } from '../support/made-memory.ts';
 import {
   packFiles,
   packsOf,
@@ -18,23 +17,21 @@ import {
 } from '../support/store-contents.ts';
 import { openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
+import {
+  capture,
+  type Captured,
+  damageDeltas,
+  expectCollects,
+  expectPart,
+  expectWhole,
+  lostIds,
+  repair,
+} from '../support/healed-stores.ts';
 
 const newPath = temporaryPaths();
 
 /** Pages of the first capture: four frames, the last of which is not full. */
 const PAGES = 230;
-
-interface Captured {
-  readonly id: string;
-  readonly memory: Memory;
-}
-
-async function capture(directory: string, memory: Memory, timeline = 't'): Promise<Captured> {
-  await using store = await openStore(directory);
-  const images = writeDump(newPath(), memory);
-  const { id } = await store.timeline(timeline).capture({ images });
-  return { id, memory };
-}
 
 /** Two captures, the second of deltas and new pages on the first. */
 async function makeTwo(): Promise<{ directory: string; captured: Captured[] }> {
@@ -60,41 +57,6 @@ async function damageFull(directory: string, number = 0): Promise<StoredPack> {
   const frame = pack.frames.filter(({ isDelta }) => !isDelta)[number] as StoredFrame;
   damageBlock(pack.path, frame.offset, frame.blockBytes);
   return pack;
-}
-
-/** Ids of the snapshots that verify finds problems with, which it has then recorded. */
-async function lostIds(directory: string): Promise<string[]> {
-  await using store = await openStore(directory);
-  const { problems } = await store.verify({ level: 'snapshots' });
-  return [...new Set(problems.flatMap(({ snapshot }) => snapshot ?? []))].sort();
-}
-
-async function expectWhole(directory: string, captured: readonly Captured[]): Promise<void> {
-  await using store = await openStore(directory);
-  for (const { id, memory } of captured) await expectMemory(store.snapshot(id), memory, newPath);
-  const { problems, unknownPacks } = await store.verify({ level: 'snapshots' });
-  expect({ problems, unknownPacks }).toEqual({ problems: [], unknownPacks: [] });
-}
-
-/** Also after a collection that writes everything once more. */
-async function expectCollects(directory: string, captured: readonly Captured[]): Promise<void> {
-  await (async () => {
-    await using store = await openStore(directory);
-    const before = await store.collect({ wasteThreshold: 0 });
-    expect(before).toMatchObject({ complete: true, damage: [], unknownPacks: [] });
-    expect(packFiles(directory)).toHaveLength(store.statistics().packs);
-  })();
-  await expectWhole(directory, captured);
-}
-
-async function repair(
-  directory: string,
-  level: 'quick' | 'packs' = 'quick',
-): Promise<RepairReport> {
-  const dry = await SnapshotStore.repair(directory, { level, dryRun: true });
-  const report = await SnapshotStore.repair(directory, { level });
-  expect({ ...report, dryRun: true }).toEqual(dry);
-  return report;
 }
 
 describe('pages of a damaged frame', () => {
@@ -173,7 +135,7 @@ describe('pages of a damaged frame', () => {
     await expectCollects(directory, [captured[1] as Captured]);
   });
 
-  test('of deltas stay lost until something brings them, and all that does not stand on them is whole', async () => {
+  test('of deltas stay lost until something brings them, and nothing else is', async () => {
     const { directory, captured } = await makeTwo();
     await damageDeltas(directory, 1);
     expect(await lostIds(directory)).toEqual([captured[1]?.id]);
@@ -204,119 +166,6 @@ describe('pages of a damaged frame', () => {
     captured.push(await capture(directory, short(1001), 'v'));
     expect((await repair(directory)).healedPages).toBeGreaterThan(2);
     await expectWhole(directory, captured);
-  });
-});
-
-/** Damages the frames of deltas of a capture. */
-async function damageDeltas(directory: string, number: number): Promise<void> {
-  const pack = (await packsOf(directory))[number] as StoredPack;
-  const frames = pack.frames.filter(({ isDelta }) => isDelta);
-  if (frames.length === 0) throw new Error('no deltas there');
-  for (const { offset, blockBytes } of frames) damageBlock(pack.path, offset, blockBytes);
-}
-
-/** Captures of a memory that changes, each of deltas upon those of the one before. */
-async function makeSeries(count: number): Promise<{ directory: string; captured: Captured[] }> {
-  const directory = newPath();
-  let memory = firstMemory(PAGES);
-  const captured = [await capture(directory, memory)];
-  for (let moment = 1; moment < count; moment++) {
-    memory = nextMemory(memory, moment);
-    captured.push(await capture(directory, memory));
-  }
-  return { directory, captured };
-}
-
-/** Every fourth page is another one by a byte: always the same pages, so that chains grow. */
-function nextMemory(memory: Memory, moment: number): Memory {
-  const pages = new Map(memory.spaces.get('pagemap-1'));
-  for (const [address, page] of pages) {
-    if (address % 4 === 0) pages.set(address, withBytes(page, 8 * moment, Buffer.of(moment)));
-  }
-  return { ...memory, spaces: new Map([['pagemap-1', pages]]) };
-}
-
-describe('deltas of a damaged frame', () => {
-  test.each([true, false])(
-    'come back when a later capture has brought the same leaf again; heads are there: %s',
-    async (hasHeads) => {
-      const { directory, captured } = await makeSeries(4);
-      const [, second, third, fourth] = captured as [Captured, Captured, Captured, Captured];
-      await damageDeltas(directory, 1);
-      expect(await lostIds(directory)).toEqual([second.id, third.id, fourth.id].sort());
-      captured.push(await capture(directory, second.memory, 'another'));
-      if (!hasHeads) rmSync(join(directory, 'cache'), { recursive: true });
-      const report = await repair(directory);
-      // Those of the third and fourth stand on them, and are whole with them.
-      expect(report).toMatchObject({ catalog: 'rebuilt', snapshots: { lost: [], whole: 5 } });
-      expect(report.healedPages).toBeGreaterThanOrEqual(58);
-      await expectWhole(directory, captured);
-      expect(await repair(directory, 'packs')).toMatchObject({ catalog: 'kept', healedPages: 0 });
-      await expectCollects(directory, captured);
-      captured.push(await capture(directory, nextMemory(fourth.memory, 9)));
-      await expectWhole(directory, captured);
-    },
-  );
-
-  test('that nothing brought come back by what stands on them, page by page, by heads', async () => {
-    const { directory, captured } = await makeSeries(3);
-    const [, second, third] = captured as [Captured, Captured, Captured];
-    await damageDeltas(directory, 1);
-    expect(await lostIds(directory)).toEqual([second.id, third.id].sort());
-    // Half of what changed before changes once more: no leaf is the same.
-    const pages = new Map(third.memory.spaces.get('pagemap-1'));
-    const changed = [...pages].filter(([address]) => address % 8 === 0);
-    for (const [address, page] of changed) {
-      pages.set(address, withBytes(page, 2000, Buffer.from('once more')));
-    }
-    const memory = { ...third.memory, spaces: new Map([['pagemap-1', pages]]) };
-    captured.push(await capture(directory, memory));
-    // And heads of a time when all was there are kept, however often it is captured since.
-    captured.push(await capture(directory, nextMemory(memory, 7)));
-    captured.push(await capture(directory, nextMemory(memory, 8)));
-    const report = await repair(directory);
-    const perPage = (id: string) =>
-      report.snapshots.lost
-        .filter((snapshot) => snapshot.id === id)
-        .flatMap(({ spaces }) => spaces)
-        .reduce((sum, { lostBytes }) => sum + lostBytes / 4096, 0);
-    // Of the third, those that the fourth has as well are there again.
-    expect(perPage(third.id)).toBe(changed.length);
-    expect(perPage(second.id)).toBe(
-      [...pages.keys()].filter((address) => address % 4 === 0).length,
-    );
-    expect(report.healedPages).toBe(perPage(second.id) - changed.length);
-    const whole = captured.filter(({ id }) => id !== second.id && id !== third.id);
-    await (async () => {
-      await using store = await openStore(directory);
-      for (const { id, memory: expected } of whole) {
-        await expectMemory(store.snapshot(id), expected, newPath);
-      }
-    })();
-    await expectPart(directory, third, changed.length);
-    expect(await repair(directory, 'packs')).toMatchObject({ catalog: 'kept', changes: [] });
-    // The rest, of both.
-    captured.push(await capture(directory, third.memory, 'u'));
-    captured.push(await capture(directory, second.memory, 'v'));
-    expect((await repair(directory)).snapshots.lost).toEqual([]);
-    await expectWhole(directory, captured);
-    await expectCollects(directory, captured);
-  });
-
-  test('are written as full pages where only deltas have the same content', async () => {
-    const { directory, captured } = await makeSeries(2);
-    const second = captured[1] as Captured;
-    // The same history in a timeline of its own: its full pages are those of the first.
-    const [pack] = (await packsOf(directory)).slice(1) as [StoredPack];
-    const other = await capture(directory, (captured[0] as Captured).memory, 'u');
-    const same = await capture(directory, second.memory, 'u');
-    captured.push(other, same);
-    await damageDeltas(directory, 1);
-    expect(await lostIds(directory)).toEqual([second.id]);
-    expect(await repair(directory)).toMatchObject({ healedPages: 58, snapshots: { lost: [] } });
-    expect(existsSync(pack.path)).toBe(false);
-    await expectWhole(directory, captured);
-    await expectCollects(directory, captured);
   });
 });
 
@@ -351,22 +200,6 @@ describe('a repair that heals, cut off', () => {
     }
   });
 });
-
-/** A partial restore is exact but for so many pages, which it names. */
-async function expectPart(directory: string, captured: Captured, pages: number): Promise<void> {
-  await using store = await openStore(directory);
-  const [target, expected] = [newPath(), writeDump(newPath(), captured.memory)];
-  const snapshot = store.snapshot(captured.id);
-  const failure: unknown = await snapshot.restore(newPath()).catch((error: unknown) => error);
-  expect(failure).toBeInstanceOf(StoreError);
-  expect(failure).toMatchObject({ code: 'CORRUPT' });
-  const { missing } = await snapshot.restore(target, { partial: true });
-  const runs = missing.runs.filter(({ image }) => image === 'pages-1.img');
-  expect(runs.reduce((sum, run) => sum + run.bytes, 0)).toBe(pages * 4096);
-  const bytes = readFileSync(join(expected, 'pages-1.img'));
-  for (const run of runs) bytes.fill(0, run.offset, run.offset + run.bytes);
-  expect(readFileSync(join(target, 'pages-1.img')).equals(bytes)).toBe(true);
-}
 
 test('a page that was changed by a few bytes does not heal what it was', async () => {
   const { directory, captured } = await makeTwo();
