@@ -21,6 +21,10 @@ export const LONG_SUITES: readonly string[] = [
   'test/support/listing.test.ts',
 ];
 
+/** Rooms without state of their own: their suites share processes, which halves their time. */
+const STATELESS =
+  'test/{archives,bytes,catalog,criu,files,images,index,manifest,pack,retention,slices,tree}/**/*.test.ts';
+
 /** Suites of the store with so many worker threads. */
 export const withWorkers = (workers: number, suites: string): TestProjectConfiguration => ({
   extends: true,
@@ -31,12 +35,14 @@ export const withWorkers = (workers: number, suites: string): TestProjectConfigu
   },
 });
 
+const EXCLUDED: readonly string[] = ['test/**/*.slow.test.ts', ...LONG_SUITES];
+
 const config: ViteUserConfig = defineConfig({
   // `@criu-timeline/source` makes the package's own imports and exports resolve to src instead of dist.
   resolve: { conditions: ['@criu-timeline/source'] },
   ssr: { resolve: { conditions: ['@criu-timeline/source', 'node', 'default'] } },
   test: {
-    exclude: ['test/**/*.slow.test.ts', ...LONG_SUITES],
+    exclude: [...EXCLUDED],
     globalSetup: ['test/support/fixtures.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
@@ -45,7 +51,15 @@ const config: ViteUserConfig = defineConfig({
     execArgv: ['--import', './test/support/typescript.mjs', '-C', '@criu-timeline/source'],
     maxWorkers: 2,
     projects: [
-      { extends: true, test: { name: 'no workers', include: ['test/**/*.test.ts'] } },
+      { extends: true, test: { name: 'rooms', include: [STATELESS], isolate: false } },
+      {
+        extends: true,
+        test: {
+          name: 'no workers',
+          include: ['test/**/*.test.ts'],
+          exclude: [...EXCLUDED, STATELESS],
+        },
+      },
       withWorkers(2, 'series'),
     ],
   },
