@@ -2,6 +2,7 @@
  * The slots that nothing new may refer to, as the catalog has them: loaded when the generation has
  * changed. Of captures, whose hits of the page index are believed only if they are not here.
  */
+import { sameBytes } from '../bytes/hex.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { decodeIntact } from '../catalog/rows.ts';
 import type { StoreError } from '../errors.ts';
@@ -36,6 +37,8 @@ export class Condemned {
   readonly #catalog: Catalog;
   readonly #file: string;
   #now: CondemnedThen = new CondemnedThen(new Map(), false);
+  /** The sets as the catalog has them: most stay the same from one generation to the next. */
+  #encoded = new Map<number, Uint8Array>();
 
   /** @param file of the catalog, for errors. */
   constructor(catalog: Catalog, file: string) {
@@ -55,9 +58,14 @@ export class Condemned {
   load(): void {
     const damage: StoreError[] = [];
     const rows = this.#catalog.collections.condemned(damage);
+    const before = this.#now;
+    const known = this.#encoded;
     const sets = decodeIntact(rows, damage, ({ segment, slots }): [number, SlotSet] => {
-      return [segment, decodeSlotSet(slots, this.#file)];
+      const bytes = known.get(segment);
+      const same = bytes && sameBytes(bytes, slots) ? before.of(segment) : undefined;
+      return [segment, same ?? decodeSlotSet(slots, this.#file)];
     });
+    this.#encoded = new Map(rows.map(({ segment, slots }) => [segment, slots]));
     this.#now = new CondemnedThen(new Map(sets), damage.length > 0);
   }
 }
