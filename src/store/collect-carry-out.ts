@@ -2,7 +2,9 @@
  * The second half of a collection: packs that nobody needs are dropped, others are written once
  * more. A step is one transaction, and what is begun is done to its end.
  */
+import type { Replacement } from '../catalog/collection-table.ts';
 import { isDamage } from '../errors.ts';
+import { replacementPieces } from './collect-pieces.ts';
 import type { CollectPlan } from './collect-plan.ts';
 import type { CollectWork } from './collect-work.ts';
 import { Compaction } from './compact.ts';
@@ -11,7 +13,7 @@ import { StagedPack } from './staged-pack.ts';
 import { statesBlock } from './states-block.ts';
 import type { PackSurvey } from './survey.ts';
 import { TimeIsOver } from './time-limit.ts';
-import { refreshView } from './view.ts';
+import { refreshViewInPieces } from './view.ts';
 
 /** Does what is planned. @throws TimeIsOver when there is more to do. */
 export async function carryOut(work: CollectWork, plan: CollectPlan): Promise<void> {
@@ -23,23 +25,28 @@ export async function carryOut(work: CollectWork, plan: CollectPlan): Promise<vo
 
 async function drop(work: CollectWork, packs: readonly PackSurvey[]): Promise<void> {
   if (packs.length === 0) return;
-  const { context, options, tally, time } = work;
+  const { context, tally, time } = work;
   time.check();
-  await context.catalog.collections.replace(
-    {
-      packs: packs.map(({ name }) => name),
-      pack: undefined,
-      segments: [],
-      goneSegments: packs.flatMap(({ segments }) => segments.map(({ number }) => number)),
-      manifests: [],
-    },
-    options.signal,
-  );
-  refreshView(context);
+  await replace(work, {
+    packs: packs.map(({ name }) => name),
+    pack: undefined,
+    segments: [],
+    goneSegments: packs.flatMap(({ segments }) => segments.map(({ number }) => number)),
+    manifests: [],
+  });
+  await refreshViewInPieces(context, work.pacer);
   tally.droppedPacks = packs.length;
   time.worked();
   // Before anything is written: on a full disk this makes the room.
   await work.unlink();
+}
+
+async function replace(work: CollectWork, replacement: Replacement): Promise<void> {
+  const { context, options, pacer } = work;
+  for (const piece of replacementPieces(replacement)) {
+    await context.catalog.collections.replace(piece, options.signal);
+    await pacer.pause();
+  }
 }
 
 /** False when the time was over before all was done. */
@@ -71,14 +78,16 @@ async function compact(
 
 async function compactGroup(work: CollectWork, group: readonly PackSurvey[]): Promise<void> {
   const { context, pacer } = work;
-  const { signal } = work.options;
   const staged = new StagedPack(context);
   try {
     const compaction = new Compaction(context, staged.writer, pacer);
     for (const survey of group) await compaction.add(survey);
     if (group.some(({ statesGeneration }) => statesGeneration !== undefined)) {
       const generation = context.catalog.generation + 1;
-      staged.writer.addStates(statesBlock(context, work.rows(), generation));
+      const rows = await work.rows();
+      await pacer.pause();
+      staged.writer.addStates(statesBlock(context, rows, generation));
+      await pacer.pause();
     }
     const pack = staged.seal();
     await pacer.pause();
@@ -87,11 +96,11 @@ async function compactGroup(work: CollectWork, group: readonly PackSurvey[]): Pr
     await publishPack(
       context,
       { path: staged.path, name: pack.name, manifests: manifestDigests },
-      () => context.catalog.collections.replace({ packs, pack, ...written }, signal),
+      () => replace(work, { packs, pack, ...written }),
       () => context.catalog.packs().some(({ name }) => name === pack.name),
     );
     work.tally.writtenBytes += pack.sizeBytes;
-    refreshView(context);
+    await refreshViewInPieces(context, pacer);
   } catch (error) {
     staged.discard();
     throw error;

@@ -1,8 +1,9 @@
 /** What a collection has found and done so far, for its report. */
+import { Pacer } from './clock.ts';
 import type { CollectReport } from './collect-options.ts';
 import type { StoreContext } from './context.ts';
 import type { PackSurvey } from './survey.ts';
-import { unknownPacks } from './unknown-packs.ts';
+import { findUnknownPacks } from './unknown-packs.ts';
 
 /** Counts. */
 export class CollectTally {
@@ -22,7 +23,9 @@ export class CollectTally {
   }
 
   /** What there is to say now. */
-  report(context: StoreContext, dryRun: boolean): CollectReport {
+  async report(context: StoreContext, dryRun: boolean): Promise<CollectReport> {
+    // Not to be stopped: all is done.
+    const unknown = await findUnknownPacks(context, new Pacer(undefined));
     const retired = context.catalog.collections.retired();
     return {
       dryRun,
@@ -35,7 +38,7 @@ export class CollectTally {
       unlinkedBytes: this.unlinkedBytes,
       waitingPacks: retired.length,
       waitingBytes: sumOf(retired, ({ sizeBytes }) => sizeBytes),
-      unknownPacks: unknownPacks(context),
+      unknownPacks: unknown,
       damage: [...this.damage],
       complete: this.isComplete && retired.length === 0,
     };

@@ -6,6 +6,7 @@ import { Pacer } from './clock.ts';
 import type { CollectLimits, CollectOptions } from './collect-options.ts';
 import { CollectTally } from './collect-tally.ts';
 import type { StoreContext } from './context.ts';
+import { readInPieces } from './read-in-pieces.ts';
 import { KnownSurveys } from './known-surveys.ts';
 import { Marking, type MarkOptions } from './mark.ts';
 import { unlinkRetired } from './retired.ts';
@@ -39,12 +40,11 @@ export class CollectWork {
   }
 
   /** Every snapshot of the catalog. @throws StoreError CORRUPT. */
-  rows(): SnapshotRow[] {
-    const damage: StoreError[] = [];
-    const rows = this.context.catalog.snapshots.all(damage);
-    // What a damaged row needs cannot be known.
-    if (damage[0] !== undefined) throw damage[0];
-    return rows;
+  async rows(): Promise<SnapshotRow[]> {
+    const { snapshots } = this.context.catalog;
+    return await readInPieces(this.pacer, (after, limit, damage) =>
+      snapshots.some(after, limit, damage),
+    );
   }
 
   /**

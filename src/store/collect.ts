@@ -12,6 +12,7 @@
  */
 import type { SnapshotRow } from '../catalog/rows.ts';
 import type { Activity, RunningOperation } from './activity.ts';
+import type { Pacer } from './clock.ts';
 import { carryOut } from './collect-carry-out.ts';
 import { checkCollectOptions, type CollectOptions, type CollectReport } from './collect-options.ts';
 import { planCollection, type CollectPlan } from './collect-plan.ts';
@@ -34,12 +35,14 @@ import {
 import { TimeIsOver } from './time-limit.ts';
 import type { Findings } from './unfinished.ts';
 import { findUnknownNeeds } from './unknown-needs.ts';
-import { refreshView } from './view.ts';
+import { refreshViewInPieces } from './view.ts';
 
 /** Before anything is condemned, all that is not live may go. */
 const ANY = { condemned: undefined, lostPacks: undefined } as const;
 /** Snapshots that are undeleted in between begin it again: at most. */
 const MAX_ATTEMPTS = 10;
+/** Rows of snapshots: more are no faster, since what is needed is found out each time. */
+const BURIED_IN_ONE_GO = 200;
 
 /**
  * Collects.
@@ -61,11 +64,11 @@ export async function collect(
   let own: RunningOperation | undefined;
   try {
     own = await (activity as Activity).begin(options.signal);
+    const work = new CollectWork(context, own, options, limits);
     // Another collection may have ended just now.
-    refreshView(context);
-    const collection = new Collection(new CollectWork(context, own, options, limits));
+    await refreshViewInPieces(context, work.pacer);
     if (options.dryRun !== true) clearDeadStaging(context.files, context.layout, staging.name);
-    return await collection.run();
+    return await new Collection(work).run();
   } catch (error) {
     // Whatever was in the way may have been there before.
     context.unfinished.forget();
@@ -114,14 +117,14 @@ class Collection {
       if (!(error instanceof TimeIsOver)) throw error;
       tally.isComplete = false;
     }
-    return tally.report(this.#context, isTrial);
+    return await tally.report(this.#context, isTrial);
   }
 
   /** Counts what a collection would do now. */
   async #try(): Promise<void> {
     const { tally, limits } = this.#work;
-    const inventory = takeInventory(this.#context);
-    const rows = this.#work.rows();
+    const inventory = await takeInventory(this.#context, this.#work.pacer);
+    const rows = await this.#work.rows();
     const marked = await this.#markKept(rows);
     const { packs } = await this.#surveyAll(inventory, marked);
     const plan = planCollection(packs, limits);
@@ -144,10 +147,10 @@ class Collection {
 
   async #finish({ findings, known, unreadable }: Condemned): Promise<void> {
     const { signal } = this.#work.options;
-    await this.#context.catalog.collections.bury(signal, [...known]);
+    await bury(this.#context, [...known], this.#work.pacer, signal);
     // What older work has committed meanwhile may refer to what is condemned.
-    const inventory = takeInventory(this.#context);
-    const rows = this.#work.rows();
+    const inventory = await takeInventory(this.#context, this.#work.pacer);
+    const rows = await this.#work.rows();
     const since = rows.filter((row) => !row.condemned && !known.has(row.id));
     await this.#work.mark(findings.marking, since);
     const condemned = this.#context.condemned.now;
@@ -158,7 +161,7 @@ class Collection {
     });
     await carryOut(this.#work, plan);
     this.#work.time.check();
-    await tidy(this.#context, this.#work.rows(), this.#work.pacer);
+    await tidy(this.#context, await this.#work.rows(), this.#work.pacer);
   }
 
   /**
@@ -166,8 +169,8 @@ class Collection {
    * work knew. Otherwise long operations that overlap would keep all space for ever.
    */
   async #goOn(condemned: CondemnedThen): Promise<void> {
-    const inventory = takeInventory(this.#context);
-    const rows = this.#work.rows();
+    const inventory = await takeInventory(this.#context, this.#work.pacer);
+    const rows = await this.#work.rows();
     const { pacer, time } = this.#work;
     const { segments } = await findUnknownNeeds(this.#context, rows, pacer, time);
     const findings = this.#work.findings('all', rows, segments);
@@ -208,19 +211,19 @@ class Collection {
     const { tally, pacer, time, options } = this.#work;
     for (let attempt = 1; ; attempt++) {
       const { statesChanged, generation } = this.#context.catalog;
-      const inventory = takeInventory(this.#context);
-      const rows = this.#work.rows();
+      const inventory = await takeInventory(this.#context, this.#work.pacer);
+      const rows = await this.#work.rows();
       const marked = await this.#markKept(rows);
       const { kept, differing, findings } = marked;
       const { packs, unreadable, states } = await this.#surveyAll(inventory, marked);
       time.check();
       const what = { rows, kept, differing, packs, unreadable, states, statesChanged };
-      const writtenBytes = await condemn(this.#context, what, pacer, options.signal);
-      if (writtenBytes !== undefined) {
+      const found = await condemn(this.#context, what, pacer, options.signal);
+      tally.writtenBytes += found.writtenBytes;
+      tally.condemnedSnapshots += found.snapshots;
+      if (found.isDone) {
         if (this.#context.catalog.generation !== generation) time.worked();
-        tally.writtenBytes += writtenBytes;
-        tally.condemnedSnapshots = condemnable(rows, kept).length;
-        refreshView(this.#context);
+        await refreshViewInPieces(this.#context, pacer);
         return { findings, known: new Set(kept.map(({ id }) => id)), unreadable };
       }
       if (attempt === MAX_ATTEMPTS) throw new Error('snapshots are undeleted all the time');
@@ -245,6 +248,19 @@ class Collection {
     const all = planCollection(packs, { ...limits, maxBytes: Infinity });
     if (plan.compact.length < all.compact.length) tally.isComplete = false;
     return plan;
+  }
+}
+
+/** Takes the rows of condemned snapshots away, some in each transaction. */
+async function bury(
+  { catalog }: StoreContext,
+  held: readonly string[],
+  pacer: Pacer,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (let isLeft = true; isLeft;) {
+    isLeft = (await catalog.collections.bury(signal, held, BURIED_IN_ONE_GO)).length > 0;
+    await pacer.pause();
   }
 }
 

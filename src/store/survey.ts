@@ -15,6 +15,7 @@ import type { CondemnedThen } from './condemned.ts';
 import type { StoreContext } from './context.ts';
 import type { KnownSurveys } from './known-surveys.ts';
 import type { LiveSlots } from './live-slots.ts';
+import { readInPieces } from './read-in-pieces.ts';
 import type { TimeLimit } from './time-limit.ts';
 
 /** A segment in its pack. */
@@ -53,17 +54,15 @@ export interface Inventory {
   readonly segments: readonly SegmentRow[];
 }
 
-/**
- * Reads the packs and segments of the catalog.
- *
- * @throws StoreError CORRUPT when a row is damaged: what it is about is there, but seems lost.
- */
-export function takeInventory({ catalog }: StoreContext): Inventory {
-  const damage: StoreError[] = [];
+/** Reads the packs and segments of the catalog. @throws StoreError CORRUPT. */
+export async function takeInventory({ catalog }: StoreContext, pacer: Pacer): Promise<Inventory> {
   // In this order: a pack that is listed has all of its segments in the other list.
-  const packs = catalog.packs(0, damage);
-  const segments = catalog.segments(0, damage);
-  if (damage[0] !== undefined) throw damage[0];
+  const packs = await readInPieces(pacer, (after, limit, damage) =>
+    catalog.packs(after, damage, limit),
+  );
+  const segments = await readInPieces(pacer, (after, limit, damage) =>
+    catalog.segments(after, damage, limit),
+  );
   return { packs, segments };
 }
 

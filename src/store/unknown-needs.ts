@@ -14,7 +14,7 @@ import type { PackReader } from '../pack/reader.ts';
 import type { Pacer } from './clock.ts';
 import type { StoreContext } from './context.ts';
 import type { TimeLimit } from './time-limit.ts';
-import { unknownPacks } from './unknown-packs.ts';
+import { findUnknownPacks } from './unknown-packs.ts';
 
 /** What must stay. */
 export interface UnknownNeeds {
@@ -37,7 +37,7 @@ export async function findUnknownNeeds(
   const known = new Map(rows.map((row) => [row.id, row]));
   const descriptors = new DescriptorPool(context.files, 1);
   try {
-    for (const path of unknownPacks(context)) {
+    for (const path of await findUnknownPacks(context, pacer)) {
       time.check();
       try {
         const reader = openPack(context.files, descriptors, context.zstd, path);
