@@ -19,14 +19,17 @@ export function makeId(milliseconds: number, random: Uint8Array): Uint8Array {
   return id;
 }
 
-/** An id as text. */
+/** An id as text: of 130 bits, of which the first two are zeros. */
 export function idToText(id: Uint8Array): string {
-  let value = 0n;
-  for (const byte of id) value = (value << 8n) | BigInt(byte);
   let text = '';
-  for (let i = 0; i < ID_CHARACTERS; i++) {
-    text = ALPHABET.charAt(Number(value & 31n)) + text;
-    value >>= 5n;
+  let [value, bits] = [0, 2];
+  for (const byte of id) {
+    value = (value << 8) | byte;
+    for (bits += 8; bits >= 5;) {
+      bits -= 5;
+      text += ALPHABET.charAt(value >>> bits);
+      value &= (1 << bits) - 1;
+    }
   }
   return text;
 }
@@ -34,17 +37,18 @@ export function idToText(id: Uint8Array): string {
 /** The id that a text of 26 characters stands for, or undefined when it is none. */
 export function idFromText(text: string): Uint8Array | undefined {
   if (text.length !== ID_CHARACTERS) return undefined;
-  let value = 0n;
-  for (const character of text) {
-    const digit = ALPHABET.indexOf(character);
-    if (digit < 0) return undefined;
-    value = (value << 5n) | BigInt(digit);
-  }
-  if (value >= 1n << 128n) return undefined;
   const id = new Uint8Array(ID_BYTES);
-  for (let i = ID_BYTES - 1; i >= 0; i--) {
-    id[i] = Number(value & 0xffn);
-    value >>= 8n;
+  let [value, bits, length] = [0, -2, 0];
+  // Bits, not BigInts: those of 2,000 snapshots took 13 ms.
+  for (let i = 0; i < ID_CHARACTERS; i++) {
+    const digit = ALPHABET.indexOf(text.charAt(i));
+    if (digit < 0 || (i === 0 && digit >= 8)) return undefined;
+    value = (value << 5) | digit;
+    bits += 5;
+    if (bits < 8) continue;
+    bits -= 8;
+    id[length++] = value >>> bits;
+    value &= (1 << bits) - 1;
   }
   return id;
 }

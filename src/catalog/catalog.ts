@@ -11,7 +11,14 @@ import { CollectionTable } from './collection-table.ts';
 import { CatalogDatabase } from './database.ts';
 import { isPackName, type LostFrameRow, PackRecords } from './pack-records.ts';
 import { PackTable } from './pack-table.ts';
-import { checkRow, rowChecksum, type PackRow, type SegmentRow, type SnapshotRow } from './rows.ts';
+import {
+  ALL_ROWS,
+  checkRow,
+  rowChecksum,
+  type PackRow,
+  type SegmentRow,
+  type SnapshotRow,
+} from './rows.ts';
 import { MIGRATIONS } from './schema.ts';
 import {
   SnapshotTable,
@@ -131,15 +138,16 @@ export class Catalog {
 
   /**
    * Packs with a number above `after`, the oldest first. Damaged rows are left out, so that they
-   * are no hindrance to what does not need them, and put on the list if one is given.
+   * are no hindrance to what does not need them, and put on the list if one is given; so many rows
+   * at most.
    */
-  packs(after = 0, damage: StoreError[] = []): PackRow[] {
-    return this.#packs.packs(after, damage);
+  packs(after = 0, damage: StoreError[] = [], limit: number = ALL_ROWS): PackRow[] {
+    return this.#packs.packs(after, damage, limit);
   }
 
   /** Segments with a number above `after`, the oldest first; damaged rows as in `packs`. */
-  segments(after = 0, damage: StoreError[] = []): SegmentRow[] {
-    return this.#packs.segments(after, damage);
+  segments(after = 0, damage: StoreError[] = [], limit: number = ALL_ROWS): SegmentRow[] {
+    return this.#packs.segments(after, damage, limit);
   }
 
   /** The one commit of a capture: after it, the snapshot exists; before it, it does not. */

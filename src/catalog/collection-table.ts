@@ -6,7 +6,7 @@ import { StoreError } from '../errors.ts';
 import type { CatalogDatabase } from './database.ts';
 import { isPackName, type LostFrameRow } from './pack-records.ts';
 import type { PackTable, SegmentToAdd } from './pack-table.ts';
-import { checkRow, decodeIntact, rowChecksum } from './rows.ts';
+import { ALL_ROWS, checkRow, decodeIntact, rowChecksum } from './rows.ts';
 import type { SnapshotTable } from './snapshot-table.ts';
 
 /** A pack that is complete and in its place. */
@@ -41,8 +41,8 @@ export interface Sentence {
   readonly slots: readonly CondemnedSlots[];
   /** Frames of packs that cannot be read, or whole packs: nothing is found to be equal to them. */
   readonly lostFrames: readonly LostFrameRow[];
-  /** The changes of states that the pack tells. */
-  readonly statesChanged: number;
+  /** The changes of states that the pack tells; undefined when it tells none. */
+  readonly statesChanged: number | undefined;
 }
 
 /** What takes the place of packs, in one transaction. */
@@ -196,11 +196,16 @@ export class CollectionTable {
    * Takes the rows of condemned snapshots away that no recipe differs from any more.
    *
    * @param held ids of others that stay.
+   * @param limit how many rows to take at most: whoever gets as many may call again.
    * @returns their ids.
    */
-  async bury(signal?: AbortSignal, held: readonly string[] = []): Promise<string[]> {
+  async bury(
+    signal?: AbortSignal,
+    held: readonly string[] = [],
+    limit: number = ALL_ROWS,
+  ): Promise<string[]> {
     return await this.#database.write(signal, () => {
-      const ids = this.#snapshots.takeUnneeded(held);
+      const ids = this.#snapshots.takeUnneeded(held, limit);
       const sql = 'INSERT OR IGNORE INTO tombstones VALUES (?)';
       for (const id of ids) this.#database.run(sql, id);
       return ids;

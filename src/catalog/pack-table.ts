@@ -27,10 +27,10 @@ const SEGMENT_COLUMNS: Columns = [
   ['segments.frame_bytes', 'integer'],
   ['segments.checksum', 'blob'],
 ];
-const PACKS = `SELECT ${jsonOf(PACK_COLUMNS)} FROM packs WHERE number > ? ORDER BY number`;
+const PACKS = `SELECT ${jsonOf(PACK_COLUMNS)} FROM packs WHERE number > ? ORDER BY number LIMIT ?`;
 const SEGMENTS = `SELECT ${jsonOf([...SEGMENT_COLUMNS, ...PACK_COLUMNS])}
   FROM segments JOIN packs ON packs.number = segments.pack
-  WHERE segments.number > ? ORDER BY segments.number`;
+  WHERE segments.number > ? ORDER BY segments.number LIMIT ?`;
 
 /** What `SEGMENTS` gives of each. */
 type JoinedSegment = readonly [
@@ -92,9 +92,10 @@ export class PackTable {
   }
 
   /** Packs with a number above `after`, the oldest first; damaged rows go on the list instead. */
-  packs(after: number, damage: StoreError[]): PackRow[] {
+  packs(after: number, damage: StoreError[], limit: number): PackRow[] {
     const { file } = this.#database;
-    return decodeIntact(this.#database.arrays<JoinedPack>(PACKS, after), damage, (row) => {
+    const rows = this.#database.arrays<JoinedPack>(PACKS, after, limit);
+    return decodeIntact(rows, damage, (row) => {
       checkPack(file, row);
       const [number, name, sizeBytes] = row;
       return { number, name, sizeBytes };
@@ -102,9 +103,10 @@ export class PackTable {
   }
 
   /** Segments with a number above `after`, the oldest first; damaged rows as in `packs`. */
-  segments(after: number, damage: StoreError[]): SegmentRow[] {
+  segments(after: number, damage: StoreError[], limit: number): SegmentRow[] {
     const { file } = this.#database;
-    return decodeIntact(this.#database.arrays<JoinedSegment>(SEGMENTS, after), damage, (row) => {
+    const rows = this.#database.arrays<JoinedSegment>(SEGMENTS, after, limit);
+    return decodeIntact(rows, damage, (row) => {
       const [number, identity, , local, , , checksum, ...pack] = row;
       checkRow(file, 'segments', number, row.slice(0, 6), checksum);
       checkPack(file, pack);

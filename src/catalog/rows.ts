@@ -63,6 +63,9 @@ export type JsonValue = string | number | null;
 /** Columns of one row by name, and what is in them. */
 export type Columns = readonly (readonly [name: string, type: 'integer' | 'text' | 'blob'])[];
 
+/** No limit, for SQLite. */
+export const ALL_ROWS: number = -1;
+
 const CHECKSUM_DIGITS = 16;
 
 /**

@@ -5,6 +5,7 @@
 import { StoreError } from '../errors.ts';
 import type { CatalogDatabase } from './database.ts';
 import {
+  ALL_ROWS,
   checkPack,
   checkRow,
   type ColumnValue,
@@ -99,9 +100,14 @@ export class SnapshotTable {
    * list instead.
    */
   all(damage: StoreError[] = []): SnapshotRow[] {
-    const rows = this.#database.arrays<JoinedSnapshot>(
-      `${SELECT_SNAPSHOT} ORDER BY snapshots.number`,
-    );
+    return this.some(0, ALL_ROWS, damage);
+  }
+
+  /** The same, of those with a number above `after`: so many at most. */
+  some(after: number, limit: number, damage: StoreError[]): SnapshotRow[] {
+    const where = 'WHERE snapshots.number > ? ORDER BY snapshots.number LIMIT ?';
+    const sql = `${SELECT_SNAPSHOT} ${where}`;
+    const rows = this.#database.arrays<JoinedSnapshot>(sql, after, limit);
     return decodeIntact(rows, damage, (row) => this.#decode(row));
   }
 
@@ -224,8 +230,8 @@ export class SnapshotTable {
 
   /** @internal Whether a snapshot is marked as removed, and not condemned yet. */
   isMarked(id: string): boolean {
-    const row = this.byId(id);
-    return row !== undefined && row.removed && !row.condemned;
+    const sql = 'SELECT removed FROM snapshots WHERE id = ?';
+    return this.#database.get<{ removed: number }>(sql, id)?.removed === REMOVED.marked;
   }
 
   /** @internal Says that a snapshot can no longer be undeleted. */
@@ -260,8 +266,9 @@ export class SnapshotTable {
    * @internal Takes away what is condemned and no recipe differs from; returns the ids.
    *
    * @param held ids of others that stay.
+   * @param limit how many to take at most.
    */
-  takeUnneeded(held: readonly string[]): string[] {
+  takeUnneeded(held: readonly string[], limit: number): string[] {
     const sql = `WITH RECURSIVE needed (id) AS (
         SELECT id FROM snapshots
         WHERE removed < 2 OR id IN (SELECT value FROM json_each(?))
@@ -269,8 +276,9 @@ export class SnapshotTable {
         SELECT snapshots.base_id FROM snapshots JOIN needed ON needed.id = snapshots.id
         WHERE snapshots.base_id IS NOT NULL
       )
-      SELECT id FROM snapshots WHERE removed = 2 AND id NOT IN (SELECT id FROM needed)`;
-    const found = this.#database.all<{ id: string }>(sql, JSON.stringify(held));
+      SELECT id FROM snapshots WHERE removed = 2 AND id NOT IN (SELECT id FROM needed)
+      LIMIT ?`;
+    const found = this.#database.all<{ id: string }>(sql, JSON.stringify(held), limit);
     const ids = found.map(({ id }) => id);
     for (const id of ids) this.#database.run('DELETE FROM snapshots WHERE id = ?', id);
     return ids;

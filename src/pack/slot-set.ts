@@ -18,6 +18,8 @@ export class SlotSet {
   /** Two words for each frame: its slots 0 to 31, and 32 to 63. */
   #full: Uint32Array = new Uint32Array(FIRST_WORDS);
   #delta: Uint32Array = new Uint32Array(FIRST_WORDS);
+  /** Another number after each change, so that what was counted by the set can be remembered. */
+  changes = 0;
 
   /** Adds a slot. */
   add(slot: number): void {
@@ -33,7 +35,11 @@ export class SlotSet {
       const bit = at & 31;
       const bits = Math.min(32 - bit, first + count - at);
       const mask = bits === 32 ? ALL : ((1 << bits) - 1) << bit;
-      words[at >>> 5] = (words[at >>> 5] as number) | mask;
+      const before = words[at >>> 5] as number;
+      if ((~before & mask) !== 0) {
+        words[at >>> 5] = before | mask;
+        this.changes += 1;
+      }
       at += bits;
     }
   }
@@ -79,8 +85,11 @@ export class SlotSet {
     const isDelta = frame >= FIRST_DELTA_FRAME;
     const at = isDelta ? frame - FIRST_DELTA_FRAME : frame;
     const words = this.#wordsFor(isDelta, (at + 1) * 64);
-    words[at * 2] = (words[at * 2] as number) | low;
-    words[at * 2 + 1] = (words[at * 2 + 1] as number) | high;
+    const [lowBefore, highBefore] = [words[at * 2] as number, words[at * 2 + 1] as number];
+    if (((~lowBefore & low) | (~highBefore & high)) === 0) return;
+    words[at * 2] = lowBefore | low;
+    words[at * 2 + 1] = highBefore | high;
+    this.changes += 1;
   }
 
   /** Whether no slot is in the set. */

@@ -5,7 +5,7 @@
  * threshold says. Small packs, of which every capture makes one, are merged when there are many:
  * each byte is then written again as often as packs of one size grow into larger ones.
  */
-import type { PackSurvey } from './survey.ts';
+import { newestStatesIn, type PackSurvey } from './survey.ts';
 
 /** What is to be done. */
 export interface CollectPlan {
@@ -34,7 +34,7 @@ export function planCollection(
   surveys: readonly PackSurvey[],
   { wasteThreshold, maxBytes }: CollectThresholds,
 ): CollectPlan {
-  const states = newestStates(surveys);
+  const states = newestStatesIn(surveys);
   const isToGo = (survey: PackSurvey) => survey !== states && isUnneeded(survey);
   const drop = surveys.filter(isToGo);
   const kept = surveys.filter((survey) => !isToGo(survey));
@@ -49,16 +49,6 @@ export function planCollection(
   // One pack by itself, without waste, would only become itself again.
   const groups = grouped(chosen).filter((group) => group.length > 1 || group.some(isWasteful));
   return { drop, compact: withinBudget(groups, maxBytes) };
-}
-
-/** The states of the highest generation are what a repair believes. */
-function newestStates(surveys: readonly PackSurvey[]): PackSurvey | undefined {
-  let newest: PackSurvey | undefined;
-  for (const survey of surveys) {
-    const generation = survey.statesGeneration;
-    if (generation !== undefined && generation >= (newest?.statesGeneration ?? 0)) newest = survey;
-  }
-  return newest;
 }
 
 function isUnneeded({ segments, manifests }: PackSurvey): boolean {

@@ -6,10 +6,11 @@ import { idToText } from '../bytes/id.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { isDamage } from '../errors.ts';
 import type { Pacer } from './clock.ts';
+import { piecesOf } from './collect-pieces.ts';
 import type { StoreContext } from './context.ts';
 import { evictCache } from './heads.ts';
 import { cleanIndex } from './index-merge.ts';
-import { unknownPacks } from './unknown-packs.ts';
+import { findUnknownPacks } from './unknown-packs.ts';
 
 /** Takes away what is left over. */
 export async function tidy(
@@ -21,9 +22,13 @@ export async function tidy(
   await cleanIndex(context, pacer);
   const { collections } = context.catalog;
   // Any of these may have a manifest of a snapshot that is gone.
-  if (collections.retired().length > 0 || unknownPacks(context).length > 0) return;
+  if (collections.retired().length > 0) return;
+  if ((await findUnknownPacks(context, pacer)).length > 0) return;
   try {
-    await collections.forgetTombstones(await findForgotten(context, pacer));
+    for (const piece of piecesOf(await findForgotten(context, pacer))) {
+      await collections.forgetTombstones(piece);
+      await pacer.pause();
+    }
   } catch (error) {
     // So may a pack that cannot be read, once it is put back from a copy.
     if (!isDamage(error)) throw error;

@@ -1,7 +1,7 @@
 /**
- * The first half of a collection: what no snapshot needs is condemned, in one transaction, and from
- * then on nothing new refers to it. Before that, a pack is published with the states of snapshots,
- * and with the manifests of those whose recipes differed from what is removed.
+ * The first half of a collection: what no snapshot needs is condemned, in as many transactions as
+ * it takes, and from then on nothing new refers to it. Before that, a pack is published with the
+ * states of snapshots, and with the manifests of those whose recipes differed from what is removed.
  */
 import { sha256 } from '#digest';
 import { sameBytes } from '../bytes/hex.ts';
@@ -13,6 +13,7 @@ import { WHOLE_PACK } from '../pack/lost-frames.ts';
 import { encodeSlotSet, SlotSet } from '../pack/slot-set.ts';
 import type { States } from '../pack/states.ts';
 import type { Pacer } from './clock.ts';
+import { sentencePieces } from './collect-pieces.ts';
 import type { StoreContext } from './context.ts';
 import { publishPack } from './publish.ts';
 import { rewriteManifest } from './rewrite-manifest.ts';
@@ -38,43 +39,52 @@ export interface Condemnation {
   readonly statesChanged: number;
 }
 
-/**
- * Condemns, if there is anything to condemn or to tell.
- *
- * @returns the bytes of the pack that was written, if one was; undefined when a snapshot was
- * undeleted meanwhile: nothing has changed then.
- */
+/** What has been condemned. */
+export interface Condemned {
+  /** Of the pack that was written, if one was. */
+  readonly writtenBytes: number;
+  /** How many snapshots can no longer be undeleted. */
+  readonly snapshots: number;
+  /** False when a snapshot was undeleted meanwhile: the rest waits for another look. */
+  readonly isDone: boolean;
+}
+
+/** Condemns, if there is anything to condemn or to tell. */
 export async function condemn(
   context: StoreContext,
   what: Condemnation,
   pacer: Pacer,
   signal: AbortSignal | undefined,
-): Promise<number | undefined> {
+): Promise<Condemned> {
   const { rows, kept, differing, statesChanged } = what;
   const snapshots = condemnable(rows, kept);
   const keptIds = new Set(kept.map(({ id }) => id));
-  const slots = changedSlots(context, what.packs);
+  const slots = await changedSlots(context, what.packs, pacer);
   // On record even if they are already: whoever began before that is waited for.
   const lostFrames = what.unreadable.map((pack) => ({ pack, offset: WHOLE_PACK }));
   const ids = snapshots.map(({ id }) => id);
   const isStated = statesChanged > 0 || ids.length > 0 || !areTold(context, rows, what.states);
+  const judge = new Judge(context, signal, pacer);
   if (!isStated && differing.length === 0) {
     const pack = undefined;
     const sentence = { pack, manifests: [], snapshots: ids, slots, lostFrames, statesChanged };
-    if (slots.length + lostFrames.length > 0)
-      await context.catalog.collections.condemn(sentence, signal);
-    return 0;
+    if (slots.length + lostFrames.length > 0) await judge.condemn(sentence);
+    return { writtenBytes: 0, snapshots: 0, isDone: true };
   }
   const staged = new StagedPack(context);
   try {
     const isBase = (id: string) => keptIds.has(id);
     const manifests = await writeManifests(context, staged, { differing, isBase }, pacer);
     const generation = context.catalog.generation + 1;
-    if (isStated) staged.writer.addStates(statesBlock(context, rows, generation));
+    if (isStated) {
+      await pacer.pause();
+      staged.writer.addStates(statesBlock(context, rows, generation));
+      await pacer.pause();
+    }
     const pack = staged.seal();
     await pacer.pause();
     const sentence = { pack, manifests, snapshots: ids, slots, lostFrames, statesChanged };
-    return await publishSentence(context, staged.path, sentence, signal);
+    return await publishSentence(context, staged.path, sentence, judge);
   } catch (error) {
     staged.discard();
     throw error;
@@ -94,30 +104,55 @@ async function publishSentence(
   context: StoreContext,
   path: string,
   sentence: Sentence & { readonly pack: NonNullable<Sentence['pack']> },
-  signal: AbortSignal | undefined,
-): Promise<number | undefined> {
+  judge: Judge,
+): Promise<Condemned> {
   const { name, sizeBytes } = sentence.pack;
   const digests = sentence.manifests.map(({ digest }) => digest);
   const isCommitted = () => context.catalog.packs().some((pack) => pack.name === name);
+  let isDone = true;
   try {
     await publishPack(
       context,
       { path, name, manifests: digests },
-      async () => {
-        const generation = await context.catalog.collections.condemn(sentence, signal);
-        if (generation === undefined) throw new Undeleted();
-      },
+      () => judge.condemn(sentence),
       isCommitted,
     );
-    return sizeBytes;
   } catch (error) {
-    if (error instanceof Undeleted) return undefined;
-    throw error;
+    if (!(error instanceof Undeleted)) throw error;
+    isDone = false;
   }
+  const writtenBytes = judge.hasCondemned ? sizeBytes : 0;
+  return { writtenBytes, snapshots: judge.snapshots, isDone };
 }
 
 /** A snapshot is no longer marked as removed. */
 class Undeleted extends Error {}
+
+/** Condemns piece by piece, and counts. */
+class Judge {
+  readonly #context: StoreContext;
+  readonly #signal: AbortSignal | undefined;
+  readonly #pacer: Pacer;
+  hasCondemned = false;
+  snapshots = 0;
+
+  constructor(context: StoreContext, signal: AbortSignal | undefined, pacer: Pacer) {
+    this.#context = context;
+    this.#signal = signal;
+    this.#pacer = pacer;
+  }
+
+  /** @throws Undeleted. */
+  async condemn(sentence: Sentence): Promise<void> {
+    for (const piece of sentencePieces(sentence)) {
+      const generation = await this.#context.catalog.collections.condemn(piece, this.#signal);
+      if (generation === undefined) throw new Undeleted();
+      this.hasCondemned = true;
+      this.snapshots += piece.snapshots.length;
+      await this.#pacer.pause();
+    }
+  }
+}
 
 async function writeManifests(
   context: StoreContext,
@@ -143,7 +178,11 @@ async function writeManifests(
 }
 
 /** The sets of dead slots that are not what the catalog has; all, where that is damaged. */
-function changedSlots(context: StoreContext, packs: readonly PackSurvey[]): CondemnedSlots[] {
+async function changedSlots(
+  context: StoreContext,
+  packs: readonly PackSurvey[],
+  pacer: Pacer,
+): Promise<CondemnedSlots[]> {
   const { now } = context.condemned;
   const changed: CondemnedSlots[] = [];
   for (const { segments } of packs) {
@@ -152,6 +191,7 @@ function changedSlots(context: StoreContext, packs: readonly PackSurvey[]): Cond
       const known = encodeSlotSet(now.of(number) ?? new SlotSet());
       if (now.isDamaged || !sameBytes(slots, known)) changed.push({ segment: number, slots });
     }
+    await pacer.pause();
   }
   return changed;
 }

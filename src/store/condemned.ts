@@ -2,10 +2,15 @@
  * The slots that nothing new may refer to, as the catalog has them: loaded when the generation has
  * changed. Of captures, whose hits of the page index are believed only if they are not here.
  */
+import { sameBytes } from '../bytes/hex.ts';
 import type { Catalog } from '../catalog/catalog.ts';
+import type { CondemnedSlots } from '../catalog/collection-table.ts';
 import { decodeIntact } from '../catalog/rows.ts';
 import type { StoreError } from '../errors.ts';
 import { decodeSlotSet, type SlotSet } from '../pack/slot-set.ts';
+import type { Pacer } from './clock.ts';
+
+const ROWS_IN_ONE_GO = 200;
 
 /** What was condemned at one moment: never changes. */
 export class CondemnedThen {
@@ -36,6 +41,9 @@ export class Condemned {
   readonly #catalog: Catalog;
   readonly #file: string;
   #now: CondemnedThen = new CondemnedThen(new Map(), false);
+  /** The sets as the catalog has them: most stay the same from one generation to the next. */
+  #encoded = new Map<number, Uint8Array>();
+  #loads = 0;
 
   /** @param file of the catalog, for errors. */
   constructor(catalog: Catalog, file: string) {
@@ -55,9 +63,37 @@ export class Condemned {
   load(): void {
     const damage: StoreError[] = [];
     const rows = this.#catalog.collections.condemned(damage);
-    const sets = decodeIntact(rows, damage, ({ segment, slots }): [number, SlotSet] => {
-      return [segment, decodeSlotSet(slots, this.#file)];
+    this.#loads += 1;
+    this.#put(rows, this.#decode(rows, damage), damage);
+  }
+
+  /** The same, with pauses; what somebody else has loaded meanwhile stays. */
+  async loadInPieces(pacer: Pacer): Promise<void> {
+    const damage: StoreError[] = [];
+    const rows = this.#catalog.collections.condemned(damage);
+    const load = (this.#loads += 1);
+    const sets: [number, SlotSet][] = [];
+    for (let start = 0; start < rows.length; start += ROWS_IN_ONE_GO) {
+      await pacer.pause();
+      sets.push(...this.#decode(rows.slice(start, start + ROWS_IN_ONE_GO), damage));
+    }
+    if (load === this.#loads) this.#put(rows, sets, damage);
+  }
+
+  #decode(rows: readonly CondemnedSlots[], damage: StoreError[]): [number, SlotSet][] {
+    return decodeIntact(rows, damage, ({ segment, slots }): [number, SlotSet] => {
+      const known = this.#encoded.get(segment);
+      const same = known && sameBytes(known, slots) ? this.#now.of(segment) : undefined;
+      return [segment, same ?? decodeSlotSet(slots, this.#file)];
     });
+  }
+
+  #put(
+    rows: readonly CondemnedSlots[],
+    sets: readonly (readonly [number, SlotSet])[],
+    damage: readonly StoreError[],
+  ): void {
+    this.#encoded = new Map(rows.map(({ segment, slots }) => [segment, slots]));
     this.#now = new CondemnedThen(new Map(sets), damage.length > 0);
   }
 }

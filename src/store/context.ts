@@ -15,6 +15,7 @@ import type { PackFacts } from './pack-facts.ts';
 import type { PagesCache } from './pages-cache.ts';
 import type { SegmentDirectory } from './segment-directory.ts';
 import type { StagingArea } from './staging.ts';
+import type { UnfinishedCollection } from './unfinished.ts';
 import type { WarmPages } from './warm-pages.ts';
 
 /** Options that operations read. */
@@ -45,6 +46,7 @@ export interface StoreContext {
   readonly packFacts: PackFacts;
   readonly background: Background;
   readonly pagesCache: PagesCache;
+  readonly unfinished: UnfinishedCollection;
   /** This process's claim and its unfinished work; undefined when opened for reading. */
   readonly staging: StagingArea | undefined;
   /** What other processes see of the operations that run; undefined when opened for reading. */

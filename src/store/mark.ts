@@ -5,24 +5,17 @@
  *
  * Memory: a bit a slot, and what putting recipes together takes.
  */
+import { toHex } from '../bytes/hex.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
-import { isDamage, StoreError } from '../errors.ts';
-import { FIRST_DELTA_FRAME } from '../pack/format.ts';
-import type { FrameTable } from '../pack/frame-table.ts';
-import type { PackReader } from '../pack/reader.ts';
-import { SlotSet } from '../pack/slot-set.ts';
+import { isDamage } from '../errors.ts';
+import { asDamage, BaseMarker, type BaseMarkerOptions } from './base-marker.ts';
 import type { Pacer } from './clock.ts';
 import type { OperationOptions, StoreContext } from './context.ts';
 import { LiveSlots } from './live-slots.ts';
 import { findPages, findPagesLeft, type StoredSnapshot } from './snapshot-pages.ts';
 
-/** Bases are looked at in rounds: mostly they are in older segments, and one is enough. */
-const MAX_ROUNDS = 1000;
-
 /** How it is marked. */
-export interface MarkOptions {
-  readonly pacer: Pacer;
-  readonly live?: LiveSlots | undefined;
+export interface MarkOptions extends BaseMarkerOptions {
   /** Identities of segments of which every slot is needed. */
   readonly whole?: readonly Uint8Array[] | undefined;
   /**
@@ -30,37 +23,92 @@ export interface MarkOptions {
    * recipes cannot be written again, and those that they differ from.
    */
   readonly held?: Set<string> | undefined;
-  /** Gets what cannot be read, so that more is marked than is needed. */
-  readonly damage?: StoreError[] | undefined;
   readonly onProgress?: OperationOptions['onProgress'];
 }
 
-/** Adds what snapshots need to what is live already. */
-export async function markLive(
-  context: StoreContext,
-  rows: readonly SnapshotRow[],
-  options: MarkOptions,
-): Promise<LiveSlots> {
-  const { pacer, live = new LiveSlots(), whole = [], held = new Set(), damage = [] } = options;
-  for (const [i, row] of rows.entries()) {
+/**
+ * What has been marked so far. One that was cut off is gone on with, also by a later collection of
+ * the same handle: the slots of a snapshot are always the same, whatever becomes of its packs and
+ * its manifest, and numbers of segments are never given twice.
+ */
+export class Marking {
+  readonly live: LiveSlots = new LiveSlots();
+  readonly #context: StoreContext;
+  readonly #bases: BaseMarker;
+  /** Ids of the snapshots whose recipes are marked. */
+  readonly #ids = new Set<string>();
+  /** Segments that are marked as a whole: identities in hex. */
+  readonly #whole = new Set<string>();
+  #hasMetDamage = false;
+
+  constructor(context: StoreContext) {
+    this.#context = context;
+    this.#bases = new BaseMarker(context, this.live);
+  }
+
+  /** Whether more may be marked than is needed: of that, nothing is to be remembered. */
+  get hasMetDamage(): boolean {
+    return this.#hasMetDamage || this.#bases.hasMetDamage || this.live.isEverything;
+  }
+
+  /** Whether all that is marked is needed by these snapshots and segments. */
+  isOnlyOf(rows: readonly SnapshotRow[], whole: readonly Uint8Array[]): boolean {
+    const ids = new Set(rows.map(({ id }) => id));
+    const identities = new Set(whole.map(toHex));
+    const isOfRows = [...this.#ids].every((id) => ids.has(id));
+    return isOfRows && [...this.#whole].every((name) => identities.has(name));
+  }
+
+  /** Adds what snapshots need, as far as it is not marked yet. @throws TimeIsOver. */
+  async add(rows: readonly SnapshotRow[], options: MarkOptions): Promise<void> {
+    const { pacer, time, damage, whole = [], held = new Set() } = options;
+    const before = damage.length + held.size;
     try {
-      const { files } = await findWhatIsLeft(context, row, pacer, held);
+      for (const [i, row] of rows.entries()) {
+        if (this.#ids.has(row.id)) continue;
+        time.check();
+        await this.#addPages(row, held, options);
+        this.#ids.add(row.id);
+        this.#bases.again();
+        time.worked();
+        options.onProgress?.({ phase: 'snapshots', done: i + 1, total: rows.length });
+      }
+      for (const identity of whole) this.#addWhole(identity, options);
+      await this.#bases.run({ pacer, time, damage });
+    } finally {
+      if (damage.length + held.size > before) this.#hasMetDamage = true;
+    }
+  }
+
+  async #addPages(
+    row: SnapshotRow,
+    held: Set<string>,
+    { pacer, damage }: MarkOptions,
+  ): Promise<void> {
+    try {
+      const { files } = await findWhatIsLeft(this.#context, row, pacer, held);
       for (const { runs } of files) {
-        live.addRuns(runs);
+        this.live.addRuns(runs);
         await pacer.pause();
       }
     } catch (error) {
       damage.push(asDamage(error).inSnapshot(row.id));
       // Nobody knows what its recipes say.
-      live.addEverything();
-      holdChain(context, row, held);
+      this.live.addEverything();
+      holdChain(this.#context, row, held);
     }
-    options.onProgress?.({ phase: 'snapshots', done: i + 1, total: rows.length });
   }
-  const marker = new BaseMarker(context, live, { pacer, damage });
-  for (const identity of whole) marker.markAll(context.segments.find(identity));
-  await marker.run();
-  return live;
+
+  #addWhole(identity: Uint8Array, { time, damage }: MarkOptions): void {
+    const number = this.#context.segments.find(identity);
+    const name = toHex(identity);
+    // One that the catalog does not know may be known to it later.
+    if (number === 0 || this.#whole.has(name)) return;
+    time.check();
+    this.#bases.addWhole(number, damage);
+    this.#whole.add(name);
+    time.worked();
+  }
 }
 
 async function findWhatIsLeft(
@@ -80,154 +128,10 @@ async function findWhatIsLeft(
   }
 }
 
-function asDamage(error: unknown): StoreError {
-  if (error instanceof StoreError && isDamage(error)) return error;
-  throw error;
-}
-
 /** A snapshot, and those that it differs from, as the catalog says. */
 function holdChain({ catalog }: StoreContext, row: SnapshotRow, held: Set<string>): void {
   for (let at: SnapshotRow | undefined = row; at !== undefined && !held.has(at.id);) {
     held.add(at.id);
     at = at.baseId === undefined ? undefined : catalog.snapshots.byId(at.baseId);
-  }
-}
-
-/** Follows delta pages down to what they stand on. */
-class BaseMarker {
-  readonly #context: StoreContext;
-  readonly #live: LiveSlots;
-  readonly #pacer: Pacer;
-  readonly #damage: StoreError[];
-  /** Names of packs of which frame tables cannot be read. */
-  readonly #damaged = new Set<string>();
-  /** Delta pages whose bases have been marked. */
-  readonly #done = new Map<number, SlotSet>();
-  #hasMarked = false;
-
-  constructor(
-    context: StoreContext,
-    live: LiveSlots,
-    { pacer, damage }: { readonly pacer: Pacer; readonly damage: StoreError[] },
-  ) {
-    this.#context = context;
-    this.#live = live;
-    this.#pacer = pacer;
-    this.#damage = damage;
-  }
-
-  async run(): Promise<void> {
-    for (let round = 0; round < MAX_ROUNDS; round++) {
-      if (this.#live.isEverything) return;
-      this.#hasMarked = false;
-      // The newest first: what they stand on is mostly older, and comes later in this round.
-      const numbers = this.#live.segments.sort((a, b) => b - a);
-      for (const number of numbers) await this.#followSegment(number);
-      if (!this.#hasMarked) return;
-    }
-    throw new Error('chains of deltas without an end');
-  }
-
-  async #followSegment(number: number): Promise<void> {
-    const frames = this.#framesOf(number);
-    if (frames === undefined) return;
-    const { reader, tables } = frames;
-    const live = this.#live.of(number);
-    const done = this.#doneOf(number);
-    for (const table of tables) {
-      for (let index = 0; index < table.length; index++) {
-        if (!table.isDelta(index)) continue;
-        const { frame } = table.entryAt(index);
-        const low = live.lowOf(frame) & ~done.lowOf(frame);
-        const high = live.highOf(frame) & ~done.highOf(frame);
-        if (low === 0 && high === 0) continue;
-        done.addFrame(frame, low, high);
-        this.#followFrame(reader, table, index, { low, high });
-        await this.#pacer.pause();
-      }
-    }
-  }
-
-  #doneOf(number: number): SlotSet {
-    let set = this.#done.get(number);
-    if (set === undefined) this.#done.set(number, (set = new SlotSet()));
-    return set;
-  }
-
-  /** Marks the bases of those pages of a frame whose bits are set. */
-  #followFrame(
-    reader: PackReader,
-    table: FrameTable,
-    index: number,
-    { low, high }: { readonly low: number; readonly high: number },
-  ): void {
-    const { references } = reader.footer;
-    const numbers = references.map((identity) => this.#context.segments.find(identity));
-    try {
-      const { baseSegment, baseSlot } = reader.readDeltaFrame(table, index);
-      for (const [rank, slot] of table.slotsAt(index).entries()) {
-        const bit = slot % 64;
-        if ((((bit < 32 ? low : high) >>> (bit & 31)) & 1) === 0) continue;
-        this.#mark(numbers[baseSegment[rank] as number] ?? 0, baseSlot[rank] as number);
-      }
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-      // What it stands on cannot be known, and is wanted once the pack is put back from a copy.
-      for (const number of numbers) this.markAll(number);
-    }
-  }
-
-  #mark(segment: number, slot: number): void {
-    if (segment === 0) return;
-    const set = this.#live.of(segment);
-    if (set.has(slot)) return;
-    set.add(slot);
-    this.#hasMarked = true;
-  }
-
-  /** Marks every slot of a segment; of an unknown one, 0, there are none. */
-  markAll(number: number): void {
-    const live = this.#live.of(number);
-    for (const table of this.#framesOf(number)?.tables ?? []) {
-      for (let index = 0; index < table.length; index++) {
-        const { frame, slotsLow, slotsHigh } = table.entryAt(index);
-        const isNew = (slotsLow & ~live.lowOf(frame)) | (slotsHigh & ~live.highOf(frame));
-        if (isNew !== 0 && frame >= FIRST_DELTA_FRAME) this.#hasMarked = true;
-        live.addFrame(frame, slotsLow, slotsHigh);
-      }
-    }
-  }
-
-  /** The frames of a segment; undefined when the catalog does not know it, or they are lost. */
-  #framesOf(number: number): { reader: PackReader; tables: FrameTable[] } | undefined {
-    const place = this.#context.segments.at(number);
-    if (place === undefined) return undefined;
-    try {
-      const reader = this.#context.packs.reader(place.packName);
-      return { reader, tables: reader.frameTables(place.local) };
-    } catch (error) {
-      const damage = asDamage(error);
-      this.#live.addWhole(number);
-      if (!this.#damaged.has(place.packName)) this.#markReferences(place.packName, damage);
-      return undefined;
-    }
-  }
-
-  /** What the deltas of a pack stand on is in segments that it refers to. */
-  #markReferences(packName: string, damage: StoreError): void {
-    this.#damaged.add(packName);
-    this.#damage.push(damage);
-    const references = this.#referencesOf(packName);
-    if (references === undefined) this.#live.addEverything();
-    for (const identity of references ?? []) this.markAll(this.#context.segments.find(identity));
-  }
-
-  #referencesOf(packName: string): readonly Uint8Array[] | undefined {
-    try {
-      return this.#context.packs.reader(packName).footer.references;
-    } catch (error) {
-      asDamage(error);
-      return undefined;
-    }
   }
 }

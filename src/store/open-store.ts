@@ -34,6 +34,7 @@ import { isRegularFile, pathsInPacks } from './pack-files.ts';
 import { PagesCache } from './pages-cache.ts';
 import { SegmentDirectory } from './segment-directory.ts';
 import { clearDeadStaging, StagingArea } from './staging.ts';
+import { UnfinishedCollection } from './unfinished.ts';
 import { WarmPages } from './warm-pages.ts';
 
 /** The page index gets this part of the cache; decoded frames get theirs while a restore runs. */
@@ -307,6 +308,7 @@ export async function assemble(
       packFacts: new PackFacts(),
       background: new Background(),
       pagesCache: new PagesCache(),
+      unfinished: new UnfinishedCollection(),
       staging: own?.staging,
       activity: own?.activity,
     };

@@ -46,7 +46,7 @@ export async function publishPack<T>(
   commit: () => Promise<T>,
   isCommitted: () => boolean,
 ): Promise<T> {
-  verifyStaged(context, staged.path, staged.manifests);
+  await verifyStaged(context, staged.path, staged.manifests, new Pacer(undefined));
   try {
     movePack(context, staged.path, staged.name);
     return await commit();
@@ -65,7 +65,7 @@ export async function publish(
   const { pack, segment, snapshot } = staged;
   const { name } = pack;
   const pacer = new Pacer(signal);
-  verifyStaged(context, staged.path, [snapshot.manifestDigest]);
+  await verifyStaged(context, staged.path, [snapshot.manifestDigest], pacer);
   await pacer.pause();
   let run: string | undefined;
   try {
@@ -88,14 +88,25 @@ function isCommitUncertain(error: unknown): boolean {
 }
 
 /** Decodes every table of the pack as a reader will, before anything is promised. */
-function verifyStaged(context: StoreContext, path: string, manifests: readonly Uint8Array[]): void {
+async function verifyStaged(
+  context: StoreContext,
+  path: string,
+  manifests: readonly Uint8Array[],
+  pacer: Pacer,
+): Promise<void> {
   const descriptors = new DescriptorPool(context.files, 1);
   try {
     const reader = openPack(context.files, descriptors, context.zstd, path);
-    reader.footer.references.forEach((_, segment) => reader.frameTables(segment));
-    reader.checkDigests();
+    for (const segment of reader.footer.references.keys()) {
+      reader.frameTables(segment);
+      await pacer.pause();
+    }
+    for (const _ of reader.digestSteps()) await pacer.pause();
     reader.readStates();
-    for (const digest of manifests) reader.readManifest(digest);
+    for (const digest of manifests) {
+      reader.readManifest(digest);
+      await pacer.pause();
+    }
   } finally {
     descriptors.close();
   }

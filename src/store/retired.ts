@@ -7,6 +7,7 @@ import { storageError } from '../errors.ts';
 import { exists, syncDirectory } from '../files/transfer.ts';
 import type { RunningOperation } from './activity.ts';
 import { Pacer } from './clock.ts';
+import { piecesOf } from './collect-pieces.ts';
 import type { StoreContext } from './context.ts';
 import { awaitOlderWork } from './older-work.ts';
 
@@ -28,7 +29,9 @@ export async function unlinkRetired(
   const isFree = await awaitOlderWork(context, own, newest, patience);
   const free = isFree ? retired : await withoutReaders(context, own, retired);
   await unlinkAll(context, free, new Pacer(patience.signal));
-  await context.catalog.collections.forgetRetired(free.map(({ name }) => name));
+  for (const piece of piecesOf(free)) {
+    await context.catalog.collections.forgetRetired(piece.map(({ name }) => name));
+  }
   return free.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 

@@ -3,7 +3,12 @@
  * and shared with the threads that read pages.
  */
 import type { Catalog } from '../catalog/catalog.ts';
+import type { StoreError } from '../errors.ts';
 import { SegmentTable } from '../pack/segment-table.ts';
+import type { Pacer } from './clock.ts';
+
+/** Some 3 ms. */
+const ROWS_IN_ONE_GO = 200;
 
 /** Where a segment is: in a pack, under a local number there. */
 export interface PlacedSegment {
@@ -37,6 +42,34 @@ export class SegmentDirectory {
     }
     this.table = table;
     this.generation = generation;
+  }
+
+  /**
+   * Reads everything once more, some rows at a time.
+   *
+   * @returns what puts it in place, for as long as the generation is the same as before; undefined
+   * where rows are damaged.
+   */
+  async readInPieces(pacer: Pacer): Promise<((generation: number) => void) | undefined> {
+    const table = new SegmentTable();
+    let lastNumber = 0;
+    for (let isLeft = true; isLeft;) {
+      const damage: StoreError[] = [];
+      const segments = this.#catalog.segments(lastNumber, damage, ROWS_IN_ONE_GO);
+      if (damage.length > 0) return undefined;
+      table.reserve(segments.at(-1)?.number ?? 0);
+      for (const { number, identity, packName, local } of segments) {
+        table.add(number, identity, packName, local);
+        lastNumber = number;
+      }
+      isLeft = segments.length === ROWS_IN_ONE_GO;
+      await pacer.pause();
+    }
+    return (generation) => {
+      this.table = table;
+      this.generation = generation;
+      this.#lastNumber = lastNumber;
+    };
   }
 
   /** Reads what has been committed since the last time. */

@@ -13,7 +13,10 @@ import type { States } from '../pack/states.ts';
 import type { Pacer } from './clock.ts';
 import type { CondemnedThen } from './condemned.ts';
 import type { StoreContext } from './context.ts';
+import type { KnownSurveys } from './known-surveys.ts';
 import type { LiveSlots } from './live-slots.ts';
+import { readInPieces } from './read-in-pieces.ts';
+import type { TimeLimit } from './time-limit.ts';
 
 /** A segment in its pack. */
 export interface SegmentSurvey {
@@ -51,17 +54,15 @@ export interface Inventory {
   readonly segments: readonly SegmentRow[];
 }
 
-/**
- * Reads the packs and segments of the catalog.
- *
- * @throws StoreError CORRUPT when a row is damaged: what it is about is there, but seems lost.
- */
-export function takeInventory({ catalog }: StoreContext): Inventory {
-  const damage: StoreError[] = [];
+/** Reads the packs and segments of the catalog. @throws StoreError CORRUPT. */
+export async function takeInventory({ catalog }: StoreContext, pacer: Pacer): Promise<Inventory> {
   // In this order: a pack that is listed has all of its segments in the other list.
-  const packs = catalog.packs(0, damage);
-  const segments = catalog.segments(0, damage);
-  if (damage[0] !== undefined) throw damage[0];
+  const packs = await readInPieces(pacer, (after, limit, damage) =>
+    catalog.packs(after, damage, limit),
+  );
+  const segments = await readInPieces(pacer, (after, limit, damage) =>
+    catalog.segments(after, damage, limit),
+  );
   return { packs, segments };
 }
 
@@ -90,27 +91,41 @@ export interface Needs {
   readonly rows: readonly SnapshotRow[];
 }
 
-/** Looks at every pack that was listed before its needs were known. */
+/** How packs are looked at. */
+export interface SurveyOptions {
+  readonly pacer: Pacer;
+  readonly time: TimeLimit;
+  /** What was found before: used where it would be found again. */
+  readonly known: KnownSurveys;
+  /** Gets the packs that have been looked at, also when the time is over before all have been. */
+  readonly packs: PackSurvey[];
+}
+
+/** Looks at every pack that was listed before its needs were known. @throws TimeIsOver. */
 export async function surveyPacks(
   context: StoreContext,
   inventory: Inventory,
   needs: Needs,
-  pacer: Pacer,
+  { pacer, time, known, packs }: SurveyOptions,
 ): Promise<Survey> {
   const segments = groupBy(inventory.segments, ({ packName }) => packName);
   const manifests = groupBy(needs.rows, ({ packName }) => packName);
-  const packs: PackSurvey[] = [];
   const unreadable: string[] = [];
   const damage: StoreError[] = [];
-  let newest: States | undefined;
+  known.keepOnly(new Set(inventory.packs.map(({ name }) => name)));
   for (const row of inventory.packs) {
     const inIt = segments.get(row.name) ?? [];
     const needed = manifests.get(row.name) ?? [];
+    const inputs = inputsOf(row, needs, inIt, needed);
+    const before = known.find(row.name, inputs);
+    if (before === undefined) time.check();
     try {
-      const reader = context.packs.reader(row.name);
-      const states = unlessDamaged(damage, () => reader.readStates());
-      packs.push(surveyPack(reader, row, needs, { inIt, needed, states }));
-      if (states !== undefined && !(states.generation < (newest?.generation ?? 0))) newest = states;
+      const survey = before ?? lookAt(context, row, needs, { inIt, needed, damage });
+      packs.push(survey);
+      if (before === undefined && !survey.hasDamagedStates) {
+        known.put(row.name, inputs, survey);
+        time.worked();
+      }
     } catch (error) {
       if (!(error instanceof StoreError && isDamage(error))) throw error;
       const isNeeded = needed.length > 0 || inIt.some(({ number }) => needs.live.hasAny(number));
@@ -122,7 +137,51 @@ export async function surveyPacks(
     }
     await pacer.pause();
   }
-  return { packs, states: newest, unreadable, damage };
+  return { packs, states: newestStates(context, packs), unreadable, damage };
+}
+
+/** All that a survey of a pack depends on, for as long as the pack can be read. */
+function inputsOf(
+  { number }: PackRow,
+  { live, condemned }: Needs,
+  inIt: readonly SegmentRow[],
+  needed: readonly SnapshotRow[],
+): unknown[] {
+  const inputs: unknown[] = [number, condemned === undefined];
+  for (const segment of inIt) {
+    const set = live.of(segment.number);
+    inputs.push(segment.number, segment.local, set, set.changes, live.isWhole(segment.number));
+    inputs.push(condemned?.of(segment.number));
+  }
+  for (const { manifestDigest } of needed) inputs.push(toHex(manifestDigest));
+  return inputs;
+}
+
+function lookAt(
+  context: StoreContext,
+  row: PackRow,
+  needs: Needs,
+  { damage, ...rest }: Pick<PackNeeds, 'inIt' | 'needed'> & { readonly damage: StoreError[] },
+): PackSurvey {
+  const reader = context.packs.reader(row.name);
+  const states = unlessDamaged(damage, () => reader.readStates());
+  return surveyPack(reader, row, needs, { ...rest, states });
+}
+
+/** Read once more: of many collections, only the last one's states are of interest. */
+function newestStates(context: StoreContext, packs: readonly PackSurvey[]): States | undefined {
+  const newest = newestStatesIn(packs);
+  return newest && unlessDamaged([], () => context.packs.reader(newest.name).readStates());
+}
+
+/** The pack with the states of the highest generation: what a repair believes. */
+export function newestStatesIn(surveys: readonly PackSurvey[]): PackSurvey | undefined {
+  let newest: PackSurvey | undefined;
+  for (const survey of surveys) {
+    const generation = survey.statesGeneration;
+    if (generation !== undefined && generation >= (newest?.statesGeneration ?? 0)) newest = survey;
+  }
+  return newest;
 }
 
 function unlessDamaged<T>(damage: StoreError[], read: () => T): T | undefined {
@@ -135,19 +194,18 @@ function unlessDamaged<T>(damage: StoreError[], read: () => T): T | undefined {
   }
 }
 
+/** What the catalog has of a pack, and what its states say. */
+interface PackNeeds {
+  readonly inIt: readonly SegmentRow[];
+  readonly needed: readonly SnapshotRow[];
+  readonly states: States | undefined;
+}
+
 function surveyPack(
   reader: PackReader,
   { number, name, sizeBytes }: PackRow,
   needs: Needs,
-  {
-    inIt,
-    needed,
-    states,
-  }: {
-    readonly inIt: readonly SegmentRow[];
-    readonly needed: SnapshotRow[];
-    readonly states: States | undefined;
-  },
+  { inIt, needed, states }: PackNeeds,
 ): PackSurvey {
   const found = inIt.map((segment) => surveySegment(reader, segment, needs));
   const manifests = surveyManifests(reader, needed);

@@ -13,7 +13,8 @@ import { openPack } from '../pack/pack-set.ts';
 import type { PackReader } from '../pack/reader.ts';
 import type { Pacer } from './clock.ts';
 import type { StoreContext } from './context.ts';
-import { unknownPacks } from './unknown-packs.ts';
+import type { TimeLimit } from './time-limit.ts';
+import { findUnknownPacks } from './unknown-packs.ts';
 
 /** What must stay. */
 export interface UnknownNeeds {
@@ -28,6 +29,7 @@ export async function findUnknownNeeds(
   context: StoreContext,
   rows: readonly SnapshotRow[],
   pacer: Pacer,
+  time: TimeLimit,
 ): Promise<UnknownNeeds> {
   const segments: Uint8Array[] = [];
   const bases = new Set<string>();
@@ -35,7 +37,8 @@ export async function findUnknownNeeds(
   const known = new Map(rows.map((row) => [row.id, row]));
   const descriptors = new DescriptorPool(context.files, 1);
   try {
-    for (const path of unknownPacks(context)) {
+    for (const path of await findUnknownPacks(context, pacer)) {
+      time.check();
       try {
         const reader = openPack(context.files, descriptors, context.zstd, path);
         for (const digest of strangeManifests(reader, known, gone)) {
@@ -48,6 +51,7 @@ export async function findUnknownNeeds(
         // What cannot be read now may be read later: nothing may go for that.
         if (!(error instanceof StoreError) || error.code !== 'CORRUPT') throw error;
       }
+      await pacer.pause();
     }
   } finally {
     descriptors.close();

@@ -102,7 +102,7 @@ test('what an unknown pack differs from stays, though it is condemned already', 
   const old = newPath();
   const onProgress = (): void => {
     if (existsSync(old)) return;
-    collectElsewhere(directory, { maxMilliseconds: 300 }, base.id);
+    collectElsewhere(directory, { maxMilliseconds: 2500 }, base.id);
     cpSync(join(directory, 'catalog.sqlite'), old);
     cpSync(join(directory, 'catalog.sqlite-wal'), `${old}-wal`);
   };

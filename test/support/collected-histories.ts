@@ -93,13 +93,15 @@ export class CollectedHistory {
   }
 
   async #act(acts: readonly Act[]): Promise<void> {
-    const hasCollection = acts.some((act) => act.kind === 'collect' && !act.dryRun);
+    const collections = acts.filter((act) => act.kind === 'collect').filter((act) => !act.dryRun);
+    const hasCollection = collections.length > 0;
     const before = new Map(this.#snapshots.map(({ id, state }) => [id, state]));
     const beside = { hasCollection, touched: new Set<string>(), before };
     // All are begun before the first goes on.
     const results = await Promise.allSettled(acts.map((act) => this.#begin(act, beside)));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
-    if (hasCollection) this.#noteCollected(before);
+    const hasTime = collections.some(({ maxMilliseconds }) => maxMilliseconds === undefined);
+    if (hasCollection) this.#noteCollected(before, hasTime);
   }
 
   #begin(act: Act, beside: Beside): Promise<void> {
@@ -111,11 +113,11 @@ export class CollectedHistory {
     return this.#changeState(store, act, beside);
   }
 
-  /** What was marked before is gone; what was marked meanwhile may be. */
-  #noteCollected(before: Beside['before']): void {
+  /** What was marked before is gone, if there was time; what was marked meanwhile may be. */
+  #noteCollected(before: Beside['before'], hasTime: boolean): void {
     for (const known of this.#in('marked')) {
       const isThere = isFound(() => this.#store(0).snapshot(known.id));
-      if (isThere && before.get(known.id) === 'live') continue;
+      if (isThere && (!hasTime || before.get(known.id) === 'live')) continue;
       expect(isThere, `${known.id} after a collection`).toBe(false);
       known.state = 'gone';
     }

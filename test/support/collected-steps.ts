@@ -80,7 +80,7 @@ const collect: fc.Arbitrary<Act> = fc.record({
   handle,
   wasteThreshold: fc.constantFrom(0, 0, 0.1, 0.3, 1),
   maxBytes: fc.constantFrom(undefined, undefined, undefined, 0, 100_000),
-  maxMilliseconds: fc.constantFrom(undefined, undefined, undefined, 0),
+  maxMilliseconds: fc.option(fc.nat(5), { nil: undefined, freq: 2 }),
   dryRun: fc.integer({ min: 0, max: 7 }).map((number) => number === 0),
 });
 
