@@ -114,6 +114,21 @@ describe('deltas of a damaged frame', () => {
     await expectCollects(directory, captured);
   });
 
+  test('make a chain shorter than it says, on which later captures stand all the same', async () => {
+    const { directory, captured } = await makeSeries(4);
+    const third = captured[2] as Captured;
+    await damageDeltas(directory, 2);
+    await lostIds(directory);
+    captured.push(await capture(directory, third.memory, 'another'));
+    expect((await repair(directory)).snapshots.lost).toEqual([]);
+    // Chains of two deltas, the upper one of which says that it is the third.
+    for (const moment of [4, 5]) {
+      captured.push(await capture(directory, nextMemory((captured[3] as Captured).memory, moment)));
+    }
+    await expectWhole(directory, captured);
+    await expectCollects(directory, captured);
+  });
+
   test('are written as full pages where only deltas have the same content', async () => {
     const { directory, captured } = await makeSeries(2);
     const second = captured[1] as Captured;
