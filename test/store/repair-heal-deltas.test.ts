@@ -17,8 +17,8 @@ import {
   lostIds,
   repair,
 } from '../support/healed-stores.ts';
-import { type Memory, withBytes } from '../support/made-memory.ts';
-import { packsOf, type StoredPack } from '../support/store-contents.ts';
+import { type Memory, randomPage, withBytes } from '../support/made-memory.ts';
+import { packsOf, type StoredFrame, type StoredPack } from '../support/store-contents.ts';
 import { openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
@@ -163,6 +163,30 @@ describe('deltas of a damaged frame', () => {
     })();
     await expectCollects(directory, [second]);
     expect(await repair(directory, 'packs')).toMatchObject({ catalog: 'kept', changes: [] });
+  });
+
+  test('are healed beside damage that nobody has met before', async () => {
+    const { directory, captured } = await makeSeries(2);
+    const memory = nextMemory((captured[1] as Captured).memory, 2);
+    const files = new Map([['new.img', randomPage(77)]]);
+    captured.push(await capture(directory, { ...memory, files }));
+    const third = captured[2] as Captured;
+    const pack = (await packsOf(directory))[2] as StoredPack;
+    await damageDeltas(directory, 1);
+    await lostIds(directory);
+    captured.push(await capture(directory, third.memory, 'another'));
+    // Deltas of the third stand on what is lost, and a frame of it is damaged by now as well.
+    const [frame] = pack.frames.filter(({ isDelta }) => !isDelta) as [StoredFrame];
+    damageBlock(pack.path, frame.offset, frame.blockBytes);
+    const report = await repair(directory);
+    expect(report.healedPages).toBeGreaterThan(0);
+    expect(await repair(directory)).toMatchObject({ catalog: 'kept', changes: [] });
+    const lost = report.snapshots.lost.map(({ id }) => id).sort();
+    expect(lost).toEqual(await lostIds(directory));
+    captured.push(await capture(directory, third.memory, 'u'));
+    captured.push(await capture(directory, (captured[1] as Captured).memory, 'v'));
+    expect((await repair(directory)).snapshots.lost).toEqual([]);
+    await expectWhole(directory, captured);
   });
 
   test('are written as full pages where only deltas have the same content', async () => {

@@ -149,7 +149,10 @@ export class HealingHistory {
       const packs = await packsOf(this.#directory);
       ({ frames } = packs.find((pack) => pack.path === path) ?? { frames: [] });
     } catch {
-      // Another one cannot be read.
+      // Another one cannot be read: anywhere in this one.
+      const at = this.#below(readFileSync(path).length - 2);
+      damageBlock(path, at, 2);
+      this.log.push(`damage ${basename(path)} at ${at + 1}`);
       return;
     }
     const deltas = this.#random() < 0.6;
@@ -228,6 +231,8 @@ export class HealingHistory {
       for (const end of ['', '-wal', '-shm']) {
         rmSync(join(this.#directory, `catalog.sqlite${end}`), { force: true });
       }
+      // What was on record as damaged is not any more.
+      this.#isRead = false;
       this.log.push('delete the catalog');
     }
     const whole = turn < 0.15 ? undefined : await this.#whole();
