@@ -32,7 +32,7 @@ interface CachedFrame extends CacheEntry {
   readonly pack: PackReader;
 }
 
-/** Where the full page at the end of a chain goes. */
+/** Where the full page at the end of a chain goes, for pages whose depth is `from` or more. */
 export interface RootTarget {
   readonly bytes: Uint8Array;
   readonly from: number;
@@ -47,7 +47,10 @@ interface PlacedFrame {
 
 /** Reads pages. */
 export class PageDecoder {
-  /** Of the page that was read last: how many deltas it took. */
+  /**
+   * Of the page that was read last: its depth as its delta says, 0 for a full page. What stands on
+   * it is deeper than that, even where a repair has made its chain shorter.
+   */
   depth = 0;
   /** Of the page that was read last: the full page at the end of its chain. */
   rootSegment = 0;
@@ -91,7 +94,7 @@ export class PageDecoder {
   /**
    * Writes the page in a slot, filled up with zeros to 4096 bytes, to `offset` of `target`.
    *
-   * @param root gets the full page at the end of the chain, if that is `from` deltas away or more.
+   * @param root gets the full page at the end of the chain, if the page is so deep.
    * @throws StoreError CORRUPT when any frame of the chain cannot be read.
    */
   read(segment: number, slot: number, target: Uint8Array, offset: number, root?: RootTarget): void {
@@ -111,10 +114,10 @@ export class PageDecoder {
     const frame = this.#frame(number, at, depth);
     const start = frame.table.rankOf(frame.index, at) * PAGE_BYTES;
     copyPage(frame.full as Buffer, start, target, offset);
-    if (root !== undefined && depth >= root.from) {
+    this.depth = depth === 0 ? 0 : this.#depthAt(0);
+    if (root !== undefined && this.depth >= root.from) {
       copyPage(frame.full as Buffer, start, root.bytes, 0);
     }
-    this.depth = depth;
     this.rootSegment = number;
     this.rootSlot = at;
     for (let i = depth - 1; i >= 0; i--) {
@@ -177,10 +180,15 @@ export class PageDecoder {
 
   /** A base is less deep than what stands on it: chains end, and are no longer than they say. */
   #checkDepth(depth: number, frame: CachedFrame, rank: number): void {
+    if (((frame.delta as DeltaFrame).depth[rank] as number) < this.#depthAt(depth - 1)) return;
     const above = this.#chain[depth - 1] as CachedFrame;
-    const limit = (above.delta as DeltaFrame).depth[this.#ranks[depth - 1] as number] as number;
-    if (((frame.delta as DeltaFrame).depth[rank] as number) < limit) return;
     throw this.#lost(above, 'a delta page is not deeper than its base');
+  }
+
+  /** What a delta of the chain says that its depth is. */
+  #depthAt(place: number): number {
+    const { depth } = (this.#chain[place] as CachedFrame).delta as DeltaFrame;
+    return depth[this.#ranks[place] as number] as number;
   }
 
   #lost(frame: CachedFrame, message: string): Error {

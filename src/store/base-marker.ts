@@ -80,9 +80,10 @@ export class BaseMarker {
     for (const table of tables) {
       for (let index = 0; index < table.length; index++) {
         if (!table.isDelta(index)) continue;
-        const { frame } = table.entryAt(index);
-        const low = live.lowOf(frame) & ~done.lowOf(frame);
-        const high = live.highOf(frame) & ~done.highOf(frame);
+        // Only what is in this piece: a repair may have left a frame in two.
+        const { frame, slotsLow, slotsHigh } = table.entryAt(index);
+        const low = slotsLow & live.lowOf(frame) & ~done.lowOf(frame);
+        const high = slotsHigh & live.highOf(frame) & ~done.highOf(frame);
         if (low === 0 && high === 0) continue;
         time.check();
         this.#followFrame(reader, table, index, { low, high });

@@ -8,6 +8,7 @@
 import { toHex } from '../bytes/hex.ts';
 import { idToText } from '../bytes/id.ts';
 import type { CatalogContent, SegmentToWrite, SnapshotToWrite } from '../catalog/rebuild.ts';
+import { REMOVED } from '../catalog/snapshot-rows.ts';
 import type { SalvagedCatalog, SalvagedSnapshot } from '../catalog/salvage.ts';
 import type { StateOfSnapshot } from '../pack/states.ts';
 import type { ScannedManifest, ScannedPack, ScannedSegment } from './repair-scan.ts';
@@ -94,6 +95,12 @@ export class StateBook {
   /** Whether a collection has taken a snapshot since the old catalog was written. */
   isCollected(id: string): boolean {
     return !this.#isCatalogNewer && this.#told.get(id)?.removed === true;
+  }
+
+  /** Whether pages of a snapshot are still needed: not when it can never be seen again. */
+  isNeeded(id: string): boolean {
+    const row = this.#isCatalogNewer ? this.#rows.get(id) : undefined;
+    return row === undefined ? !this.of(id).removed : row.removed !== REMOVED.condemned;
   }
 
   /** What is known of a snapshot. */

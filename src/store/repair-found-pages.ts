@@ -2,7 +2,8 @@
  * Lost pages that were found elsewhere: where each of them is, and what is in it. They are known by
  * their digests; whoever writes them somewhere looks at them once more there.
  */
-import { startSha256 } from '#digest';
+import { sha256, startSha256 } from '#digest';
+import { toHex } from '../bytes/hex.ts';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import type { BlockEncoder } from '../pack/block.ts';
 import { FRAME_BYTES, SEGMENT_ID_BYTES } from '../pack/format.ts';
@@ -75,6 +76,15 @@ export class FoundPages {
   }
 }
 
+/** The pack that bases are written to. */
+export interface BasesTarget {
+  readonly writer: PackWriter;
+  readonly encoder: BlockEncoder;
+  readonly pacer: Pacer;
+  /** Identities of the segments that it has in any case, in hex. */
+  readonly segments: ReadonlySet<string>;
+}
+
 /** Full pages on which deltas of no bytes stand, by the digests of both. */
 export class HealingBases {
   readonly #places = new Map<string, FullPagePlace>();
@@ -89,11 +99,7 @@ export class HealingBases {
    * a segment of their own, whose identity is made of what is in it: of one repair that is made
    * twice there is one pack.
    */
-  async add(
-    digests: Iterable<Uint8Array>,
-    found: FoundPages,
-    target: { readonly writer: PackWriter; readonly encoder: BlockEncoder; readonly pacer: Pacer },
-  ): Promise<void> {
+  async add(digests: Iterable<Uint8Array>, found: FoundPages, target: BasesTarget): Promise<void> {
     const missing = new Map<string, Uint8Array>();
     for (const digest of digests) {
       const key = digestKey(digest, 0);
@@ -110,11 +116,13 @@ export class HealingBases {
   async #write(
     pages: ReadonlyMap<string, Uint8Array>,
     found: FoundPages,
-    { writer, encoder, pacer }: Parameters<HealingBases['add']>[2],
+    { writer, encoder, pacer, segments }: BasesTarget,
   ): Promise<void> {
     const hasher = startSha256();
     for (const digest of pages.values()) hasher.update(digest);
-    const identity = hasher.digest().slice(0, SEGMENT_ID_BYTES);
+    let identity = hasher.digest().slice(0, SEGMENT_ID_BYTES);
+    // The same pages may have been found before, and lost again in this very pack.
+    while (segments.has(toHex(identity))) identity = sha256(identity).slice(0, SEGMENT_ID_BYTES);
     const segment = writer.reference(identity);
     const frames = new FullFrames();
     const endFrame = () => {

@@ -12,7 +12,12 @@ import { BLOCK, FRAME_PAGES } from '../pack/format.ts';
 import type { ShortPage } from '../pack/frame-table.ts';
 import { encodeKeptDeltas } from '../pack/kept-deltas.ts';
 import type { PackWriter } from '../pack/writer.ts';
-import { HealingBases, REPAIR_LEVEL, type FoundPages } from './repair-found-pages.ts';
+import {
+  HealingBases,
+  REPAIR_LEVEL,
+  type BasesTarget,
+  type FoundPages,
+} from './repair-found-pages.ts';
 import type { RepairWork } from './repair-plan.ts';
 import { scanPack, type ScannedPack } from './repair-scan.ts';
 import { stagePack } from './repair-staged.ts';
@@ -35,7 +40,9 @@ export async function writeMissing(
     .sort((a, b) => (toHex(a.identity) < toHex(b.identity) ? -1 : 1));
   if (segments.length === 0) return undefined;
   const name = await stagePack(work, async (writer) => {
-    const target = { writer, encoder: new BlockEncoder(work.zstd), pacer: work.pacer };
+    const encoder = new BlockEncoder(work.zstd);
+    const here = new Set(segments.map(({ identity }) => toHex(identity)));
+    const target = { writer, encoder, pacer: work.pacer, segments: here };
     const copy = new SegmentCopy(found, target);
     const deltas = segments.flatMap(({ slots }) => slots.filter(([slot]) => isDelta(slot)));
     await copy.bases.add(
@@ -56,9 +63,9 @@ function isDelta(slot: number): boolean {
 class SegmentCopy {
   readonly bases = new HealingBases();
   readonly #found: FoundPages;
-  readonly #target: Parameters<HealingBases['add']>[2];
+  readonly #target: BasesTarget;
 
-  constructor(found: FoundPages, target: Parameters<HealingBases['add']>[2]) {
+  constructor(found: FoundPages, target: BasesTarget) {
     this.#found = found;
     this.#target = target;
   }

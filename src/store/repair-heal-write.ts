@@ -7,6 +7,7 @@
  * none has it, on one that is written here, in a segment of its own.
  */
 import { DIGEST_BYTES } from '#digest';
+import { toHex } from '../bytes/hex.ts';
 import { idFromText } from '../bytes/id.ts';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import { BlockEncoder } from '../pack/block.ts';
@@ -58,14 +59,7 @@ export async function writeHealed(
   found: FoundPages,
 ): Promise<WrittenPack | undefined> {
   const reader = work.packs.reader(pack.name);
-  const segments: SegmentParts[] = [];
-  for (const { local, identity, pages } of pack.segments) {
-    if (pages === 0) continue;
-    segments.push({
-      identity,
-      parts: await partsOf(work, reader, local, new Findable(found, pack, identity)),
-    });
-  }
+  const segments = await segmentsOf(work, pack, found);
   const healed = segments.flatMap(({ parts }) => parts).filter(({ kind }) => kind === 'healed');
   if (healed.length === 0 || !hasDigests(reader)) return undefined;
   const inLost = sumOf(healed, ({ table, index, found }) =>
@@ -86,6 +80,31 @@ export async function writeHealed(
     throw new Error('a pack that was healed is not as it was meant');
   }
   return { pack: written, pages: sumOf(healed, (part) => part.found.size), former };
+}
+
+/** Whether anything was found that a pack has lost. */
+export async function isFound(
+  work: RepairWork,
+  pack: ScannedPack,
+  found: FoundPages,
+): Promise<boolean> {
+  const segments = await segmentsOf(work, pack, found);
+  return segments.some(({ parts }) => parts.some(({ kind }) => kind === 'healed'));
+}
+
+async function segmentsOf(
+  work: RepairWork,
+  pack: ScannedPack,
+  found: FoundPages,
+): Promise<SegmentParts[]> {
+  const reader = work.packs.reader(pack.name);
+  const segments: SegmentParts[] = [];
+  for (const { local, identity, pages } of pack.segments) {
+    if (pages === 0) continue;
+    const findable = new Findable(found, pack, identity);
+    segments.push({ identity, parts: await partsOf(work, reader, local, findable) });
+  }
+  return segments;
 }
 
 /** All was found, and what was written are the bytes that the pack had before it was damaged. */
@@ -115,7 +134,7 @@ function formerOf(
   return { ...pack, segments, problems };
 }
 
-/** Which lost pages of a segment can be had from elsewhere. */
+/** Which lost pages of a segment can be had from elsewhere: none for a copy that nobody reads. */
 class Findable {
   readonly #found: FoundPages;
   readonly #number: number;
@@ -136,7 +155,7 @@ class Findable {
 
   /** Whether a page is there. */
   has(digest: Uint8Array): boolean {
-    return this.#found.has(digest);
+    return this.#number > 0 && this.#found.has(digest);
   }
 }
 
@@ -213,7 +232,9 @@ class HealedCopy {
   async addBases(healed: readonly FramePart[]): Promise<void> {
     const deltas = healed.filter(({ table, index }) => table.isDelta(index));
     const digests = deltas.flatMap(({ found }) => [...found.values()]);
-    const target = { writer: this.#writer, encoder: this.#encoder, pacer: this.#work.pacer };
+    const segments = new Set(this.#reader.footer.references.map(toHex));
+    const [writer, encoder, { pacer }] = [this.#writer, this.#encoder, this.#work];
+    const target = { writer, encoder, pacer, segments };
     await this.#bases.add(digests, this.#found, target);
   }
 

@@ -13,7 +13,7 @@ import { toHex } from '../bytes/hex.ts';
 import type { StoreContext } from './context.ts';
 import { FoundPages } from './repair-found-pages.ts';
 import { writeMissing } from './repair-heal-segments.ts';
-import { writeHealed } from './repair-heal-write.ts';
+import { isFound, writeHealed } from './repair-heal-write.ts';
 import { digestKey, findWanted, searchPacks } from './repair-lost-pages.ts';
 import { findLostSlots } from './repair-lost-slots.ts';
 import type { RepairWork } from './repair-plan.ts';
@@ -38,43 +38,100 @@ export interface Healing {
   readonly healed: readonly HealedPack[];
 }
 
-/** Tries out a store of these packs, with a catalog that is made of them. */
-export type TryOut = (
-  packs: readonly ScannedPack[],
-  use: (draft: StoreContext) => Promise<Healing>,
-) => Promise<Healing>;
+/** What healing asks of a repair. */
+export interface HealingStore {
+  /** Whether pages of a snapshot are needed. */
+  readonly isNeeded: (id: string) => boolean;
+  /** Tries out a store of these packs, with a catalog that is made of them. */
+  readonly tryOut: (
+    packs: readonly ScannedPack[],
+    use: (draft: StoreContext) => Promise<Healing | undefined>,
+  ) => Promise<Healing | undefined>;
+}
 
 /** Heals what can be healed, in packs that are read from staging from here on. */
 export async function healPacks(
   work: RepairWork,
   scanned: readonly ScannedPack[],
-  tryOut: TryOut,
+  { isNeeded, tryOut }: HealingStore,
 ): Promise<Healing> {
-  const { packs, layout, pacer } = work;
-  const isDamaged = ({ name }: ScannedPack) => packs.lostFrames.mayHave(layout.packFile(name));
-  if (!scanned.some(isDamaged) && !lackSegments(scanned)) return { packs: scanned, healed: [] };
-  const known: ScannedPack[] = [];
-  for (const pack of scanned) {
-    // All that is wrong with a pack is found before it is written once more.
-    known.push(isDamaged(pack) ? await scanPack(work, pack.name, true, pacer) : pack);
+  const known = new KnownPacks(work, scanned);
+  if (!known.areDamaged && !lackSegments(scanned)) return { packs: scanned, healed: [] };
+  for (;;) {
+    await known.readDamaged();
+    const healing = await tryOut(known.packs, async (draft) => {
+      return await heal(work, known, { draft, isNeeded });
+    });
+    if (healing !== undefined) return healing;
   }
-  return await tryOut(known, async (draft) => await heal(work, known, draft));
 }
 
+/** Packs, of which some are read in full: all that is wrong with them is found. */
+class KnownPacks {
+  packs: readonly ScannedPack[];
+  readonly #work: RepairWork;
+  readonly #read = new Set<string>();
+
+  constructor(work: RepairWork, packs: readonly ScannedPack[]) {
+    this.#work = work;
+    this.packs = packs;
+  }
+
+  get areDamaged(): boolean {
+    return this.packs.some((pack) => this.#isDamaged(pack));
+  }
+
+  #isDamaged({ name }: ScannedPack): boolean {
+    const { packs, layout } = this.#work;
+    return packs.lostFrames.mayHave(layout.packFile(name));
+  }
+
+  async readDamaged(): Promise<void> {
+    const packs: ScannedPack[] = [];
+    for (const pack of this.packs) packs.push(this.#isDamaged(pack) ? await this.read(pack) : pack);
+    this.packs = packs;
+  }
+
+  /** Reads every frame of a pack, unless that has been done. */
+  async read(pack: ScannedPack): Promise<ScannedPack> {
+    if (this.#read.has(pack.name)) return pack;
+    this.#read.add(pack.name);
+    return await scanPack(this.#work, pack.name, true, this.#work.pacer);
+  }
+}
+
+/** @returns undefined when more damage was met than was known: before anything is written. */
 async function heal(
   work: RepairWork,
-  known: readonly ScannedPack[],
-  draft: StoreContext,
-): Promise<Healing> {
-  const lost = await findLostSlots(draft, work.pacer);
-  const wanted = await findWanted(work, known);
+  known: KnownPacks,
+  { draft, isNeeded }: { readonly draft: StoreContext } & Pick<HealingStore, 'isNeeded'>,
+): Promise<Healing | undefined> {
+  const { lostFrames } = work.packs;
+  const { found: damageBefore } = lostFrames;
+  const lost = await findLostSlots(draft, isNeeded, work.pacer);
+  const wanted = await findWanted(work, known.packs);
   for (const digest of lost.digests()) wanted.set(digestKey(digest, 0), undefined);
-  await searchPacks(work, known, wanted);
+  await searchPacks(work, known.packs, wanted);
   const found = new FoundPages(draft, lost, wanted);
+  const packs: ScannedPack[] = [];
+  for (const pack of known.packs) {
+    // What is copied has been read, and not only what is damaged is written once more.
+    const isWanted = await isFound(work, pack, found);
+    packs.push(isWanted ? await known.read(pack) : pack);
+  }
+  known.packs = packs;
+  return lostFrames.found > damageBefore ? undefined : await writeAll(work, packs, found);
+}
+
+async function writeAll(
+  work: RepairWork,
+  packs: readonly ScannedPack[],
+  found: FoundPages,
+): Promise<Healing> {
   const added: ScannedPack[] = [];
   const healed: HealedPack[] = [];
   const kept: ScannedPack[] = [];
-  for (const pack of known) {
+  for (const pack of packs) {
     const written = await writeHealed(work, pack, found);
     kept.push(written?.former ?? pack);
     if (written === undefined) continue;

@@ -95,10 +95,14 @@ interface LostPage {
 const FIRST_MISSING = 2 ** 31;
 const CACHE_BYTES = 16 * 1024 * 1024;
 
-/** Finds out what is known of the slots that snapshots need and that cannot be read. */
-export async function findLostSlots(context: StoreContext, pacer: Pacer): Promise<LostSlots> {
+/** Finds out what is known of the slots that needed snapshots have and that cannot be read. */
+export async function findLostSlots(
+  context: StoreContext,
+  isNeeded: (id: string) => boolean,
+  pacer: Pacer,
+): Promise<LostSlots> {
   const search = new LostSearch(context, pacer);
-  await search.findLost();
+  await search.findLost(isNeeded);
   await search.findSame();
   return search.found;
 }
@@ -122,8 +126,9 @@ class LostSearch {
   }
 
   /** Finds everything that is lost, and asks the heads. */
-  async findLost(): Promise<void> {
+  async findLost(isNeeded: (id: string) => boolean): Promise<void> {
     for (const row of this.#rows) {
+      if (!isNeeded(row.id)) continue;
       const head = new HeadDigests(this.#context, row);
       try {
         for (const file of await this.#filesOf(row)) {

@@ -4,7 +4,7 @@
  */
 import { toHex } from '../bytes/hex.ts';
 import type { Zstd } from '../bytes/zstd.ts';
-import { writeCatalog, type CatalogContent } from '../catalog/rebuild.ts';
+import { writeCatalog } from '../catalog/rebuild.ts';
 import { REMOVED } from '../catalog/snapshot-rows.ts';
 import { isDamage } from '../errors.ts';
 import type { Files } from '../files/files.ts';
@@ -23,7 +23,7 @@ import {
   type Findings,
 } from './repair-choose.ts';
 import { newCatalogFile, withDraft } from './repair-draft.ts';
-import { healPacks, type HealedPack } from './repair-heal.ts';
+import { healPacks, type HealedPack, type Healing } from './repair-heal.ts';
 import { findNames, type MisnamedPack } from './repair-names.ts';
 import { findRedundant } from './repair-redundant.ts';
 import { renumber, type Renumbering } from './repair-renumber.ts';
@@ -98,10 +98,8 @@ export async function planRepair(work: RepairWork, storeId: StoreIdentity): Prom
     packs,
     lostFrames: lostFramesOf(work),
   });
-  const { packs: known, healed } = await healPacks(work, scanned, async (packs, use) => {
-    return await withDraft(work, draftOf(findingsOf(packs, [])), use);
-  });
-  const { needed: packs, redundant } = await findRedundant(work, known);
+  const { packs: known, healed } = await heal(work, scanned, (all) => findingsOf(all, []));
+  const { needed: packs, redundant } = await findRedundant(work, known, healed);
   const unneeded = redundant.map(({ name }) => {
     const path = work.layout.packFile(name);
     return { path, name, problem: 'damaged, and all that is left of it is in other packs' };
@@ -114,18 +112,24 @@ export async function planRepair(work: RepairWork, storeId: StoreIdentity): Prom
   });
 }
 
-/** A catalog of all snapshots, removed ones too, by the manifests that count most. */
-function draftOf(findings: Findings): CatalogContent {
-  const picks = new Map<string, Candidate>();
-  const taken = new Set<string>();
-  for (const [id, [pick]] of candidatesOf(findings.packs)) {
-    // Of several that say the same place in a timeline, one will do.
-    if (pick === undefined || taken.has(placeOf(pick))) continue;
-    taken.add(placeOf(pick));
-    picks.set(id, pick);
-  }
-  const roles = new Map([...picks.keys()].map((id) => [id, REMOVED.no]));
-  return contentOf(findings, new StateBook(findings), picks, roles);
+/** Heals, with a catalog of all snapshots by the manifests that count most. */
+async function heal(
+  work: RepairWork,
+  scanned: readonly ScannedPack[],
+  findingsOf: (packs: readonly ScannedPack[]) => Findings,
+): Promise<Healing> {
+  const states = new StateBook(findingsOf(scanned));
+  return await healPacks(work, scanned, {
+    isNeeded: (id) => states.isNeeded(id),
+    tryOut: async (packs, use) => {
+      const candidates = candidatesOf(packs);
+      const numbered = await renumber(work, findingsOf(packs), states, candidates);
+      const all = findingsOf([...packs, ...numbered.map(({ pack }) => pack)]);
+      const picks = new Map([...candidates].map(([id, list]) => [id, list[0] as Candidate]));
+      const roles = new Map([...picks.keys()].map((id) => [id, REMOVED.no]));
+      return await withDraft(work, contentOf(all, states, picks, roles), use);
+    },
+  });
 }
 
 async function scanAll(
@@ -143,7 +147,10 @@ async function scanAll(
   const known = new Set(salvage.packs.map(({ name }) => name));
   // One that is not known may have been written by a repair that was cut off, with what is lost.
   const hasLost = salvage.lostFrames.length > 0;
-  for (const [i, name] of names.entries()) {
+  // Of copies that have as much, the one that counts is the one of the catalog: what stands on it,
+  // and what it stands on, is known to be there.
+  const inOrder = [...names].sort((a, b) => Number(known.has(b)) - Number(known.has(a)));
+  for (const [i, name] of inOrder.entries()) {
     try {
       const everyFrame = work.everyFrame || (hasLost && !known.has(name));
       scanned.push(await scanPack(work, name, everyFrame, pacer));

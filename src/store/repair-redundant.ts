@@ -8,6 +8,7 @@ import { framesOf } from '../pack/frame-layers.ts';
 import type { FrameTable } from '../pack/frame-table.ts';
 import type { PackReader } from '../pack/reader.ts';
 import { bestCopies, type SegmentCopy } from './repair-choose.ts';
+import type { HealedPack } from './repair-heal.ts';
 import type { RepairWork } from './repair-plan.ts';
 import type { ScannedPack } from './repair-scan.ts';
 import { encodeStates } from '../pack/states.ts';
@@ -16,11 +17,13 @@ import { encodeStates } from '../pack/states.ts';
 export async function findRedundant(
   work: RepairWork,
   packs: readonly ScannedPack[],
+  healed: readonly HealedPack[],
 ): Promise<{ readonly needed: ScannedPack[]; readonly redundant: ScannedPack[] }> {
   let needed = [...packs];
   const redundant: ScannedPack[] = [];
+  const isNew = new Set(healed.map(({ newName }) => newName));
   for (const pack of packs) {
-    if (pack.problems.length === 0) continue;
+    if (pack.problems.length === 0 || isNew.has(pack.name)) continue;
     const others = needed.filter((other) => other !== pack);
     if (!(await isRedundant(work, pack, others))) continue;
     needed = others;

@@ -31,6 +31,7 @@ import { isHeadName } from './heads.ts';
 import { findDirectory } from './open-store.ts';
 import { DamagedDirectory, dropWaitingName, replaceCatalog } from './repair-catalog.ts';
 import { dropSecondNames, renamePacks } from './repair-names.ts';
+import { isComplete } from './repair-evaluate.ts';
 import { lockStore } from './repair-lock.ts';
 import {
   planRepair,
@@ -246,7 +247,7 @@ function replaceFormat(work: RepairWork, damaged: DamagedDirectory, storeId: Uin
  * Takes away what is built again: damaged runs of the index, and caches of another past. Heads may
  * tell a later repair what is still lost.
  */
-function clearDerived(files: Files, layout: StoreLayout, { catalog, findings }: RepairPlan): void {
+function clearDerived(files: Files, layout: StoreLayout, { catalog, snapshots }: RepairPlan): void {
   const index = new PageIndex(files, layout.index, INDEX_CACHE_BYTES);
   try {
     for (const path of index.refresh(() => undefined)) files.removeTree(path);
@@ -254,9 +255,9 @@ function clearDerived(files: Files, layout: StoreLayout, { catalog, findings }: 
     index.close();
   }
   if (catalog === undefined) return;
+  const isLost = [...snapshots.values()].some((finding) => !isComplete(finding));
   for (const name of files.list(layout.cache).map((bytes) => bytes.toString())) {
-    const mayTell = findings.lostFrames.length > 0 && isHeadName(name);
-    if (!mayTell) files.removeTree(`${layout.cache}/${name}`);
+    if (!isLost || !isHeadName(name)) files.removeTree(`${layout.cache}/${name}`);
   }
 }
 

@@ -32,7 +32,7 @@ export class SlotFinder {
   readonly #context: StoreContext;
   /** Packs whose deltas might stand on something that is lost; undefined until it is asked for. */
   #doubtful: ReadonlySet<string> | undefined;
-  /** By segment and frame. */
+  /** By segment, frame, and where that is: one of which a part was healed is in two pieces. */
   readonly #frames = new Map<string, DeltaBases>();
 
   constructor(context: StoreContext) {
@@ -47,7 +47,7 @@ export class SlotFinder {
     const { reader, table, index } = place;
     if (reader.isLost(table, index)) return { count: 1, isLost: true };
     if (slot >= FIRST_DELTA_SLOT && (deep || this.#isDoubtful(segment))) {
-      return { count: 1, isLost: this.#isDeltaLost(segment, slot) };
+      return { count: 1, isLost: this.#isDeltaLost(segment, slot, place) };
     }
     return { count: table.consecutive(index, slot, limit), isLost: false };
   }
@@ -68,8 +68,8 @@ export class SlotFinder {
     return found === undefined || this.#doubtful.has(found.packName);
   }
 
-  #isDeltaLost(segment: number, slot: number): boolean {
-    const frame = this.#basesOf(segment, slot);
+  #isDeltaLost(segment: number, slot: number, place: SlotInPack): boolean {
+    const frame = this.#basesOf(segment, slot, place);
     const at = slot % FRAME_PAGES;
     if (frame.state[at] === LOOKED.no) {
       // Lost until it is known: a chain that comes back to itself never ends.
@@ -81,8 +81,9 @@ export class SlotFinder {
     return frame.state[at] === LOOKED.lost;
   }
 
-  #basesOf(segment: number, slot: number): DeltaBases {
-    const key = `${segment} ${Math.floor(slot / FRAME_PAGES)}`;
+  #basesOf(segment: number, slot: number, place: SlotInPack): DeltaBases {
+    const { offset } = place.table.entryAt(place.index);
+    const key = `${segment} ${Math.floor(slot / FRAME_PAGES)} ${offset}`;
     const known = this.#frames.get(key);
     if (known !== undefined) return known;
     const bases = {
@@ -90,8 +91,7 @@ export class SlotFinder {
       slot: new Uint32Array(FRAME_PAGES),
       state: new Uint8Array(FRAME_PAGES),
     };
-    const place = this.#place(segment, slot);
-    if (place !== undefined) unlessDamaged(() => this.#readBases(place, bases));
+    unlessDamaged(() => this.#readBases(place, bases));
     this.#frames.set(key, bases);
     return bases;
   }

@@ -74,9 +74,14 @@ describe('a chain of deltas', () => {
     });
     const decoder = directory.decoder();
     expect(pageAt(decoder, 1, DELTA).equals(page)).toBe(true);
-    expect(pageAt(decoder, 1, DELTA + 1).equals(base)).toBe(true);
+    const [target, root] = [Buffer.alloc(4096), Buffer.alloc(4096)];
+    decoder.read(1, DELTA + 1, target, 0, { bytes: root, from: 3 });
+    expect(target.equals(base)).toBe(true);
+    // What stands on it is deeper than it says, not than its chain is long.
+    expect(decoder.depth).toBe(3);
+    expect(root.equals(base)).toBe(true);
     for (const slot of [DELTA + 2, DELTA + 3, DELTA + 4]) {
-      const target = Buffer.alloc(4096, 7);
+      target.fill(7);
       const error = corrupt(/not deeper than its base/, file);
       expect(() => decoder.read(1, slot, target, 0)).toThrow(error);
       expect(target.equals(Buffer.alloc(4096, 7))).toBe(true);

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { expectMemory, firstMemory } from '../support/collected-stores.ts';
+import { damageBlock } from '../support/damaged-store.ts';
 import {
   capture,
   type Captured,
@@ -16,8 +17,8 @@ import {
   lostIds,
   repair,
 } from '../support/healed-stores.ts';
-import { type Memory, withBytes } from '../support/made-memory.ts';
-import { packsOf, type StoredPack } from '../support/store-contents.ts';
+import { type Memory, randomPage, withBytes } from '../support/made-memory.ts';
+import { packsOf, type StoredFrame, type StoredPack } from '../support/store-contents.ts';
 import { openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
@@ -114,6 +115,80 @@ describe('deltas of a damaged frame', () => {
     await expectCollects(directory, captured);
   });
 
+  test('make a chain shorter than it says, on which later captures stand', async () => {
+    const { directory, captured } = await makeSeries(4);
+    const third = captured[2] as Captured;
+    await damageDeltas(directory, 2);
+    await lostIds(directory);
+    captured.push(await capture(directory, third.memory, 'another'));
+    expect((await repair(directory)).snapshots.lost).toEqual([]);
+    // Chains of two deltas, the upper one of which says that it is the third.
+    for (const moment of [4, 5]) {
+      captured.push(await capture(directory, nextMemory((captured[3] as Captured).memory, moment)));
+    }
+    await expectWhole(directory, captured);
+    await expectCollects(directory, captured);
+  });
+
+  test('in pieces are all found, and what each stands on stays when it is collected', async () => {
+    const { directory, captured } = await makeSeries(2);
+    const second = captured[1] as Captured;
+    await damageDeltas(directory, 1);
+    await lostIds(directory);
+    // Some of the pages that are lost, then others, as full pages of other timelines.
+    const pages = [...(second.memory.spaces.get('pagemap-1') as Map<number, Buffer>)];
+    let left = 58;
+    for (const [timeline, rests] of [
+      ['u', [0]],
+      ['v', [4]],
+      ['w', [8, 12]],
+    ] as const) {
+      const some = pages.filter(([address]) => rests.some((rest) => address % 16 === rest));
+      const memory = { spaces: new Map([['pagemap-1', new Map(some)]]), files: new Map() };
+      captured.push(await capture(directory, memory, timeline));
+      const { snapshots, healedPages } = await repair(directory);
+      expect(healedPages).toBe(some.length);
+      left -= some.length;
+      const lost = snapshots.lost.flatMap(({ spaces }) => spaces.map(({ lostBytes }) => lostBytes));
+      expect(lost).toEqual(left === 0 ? [] : [left * 4096]);
+      const again = await repair(directory, 'packs');
+      expect(again).toMatchObject({ catalog: 'kept', changes: [], healedPages: 0 });
+    }
+    await expectWhole(directory, captured);
+    await (async () => {
+      await using store = await openStore(directory);
+      for (const { id } of captured) if (id !== second.id) await store.snapshot(id).remove();
+      const collected = await store.collect({ wasteThreshold: 0 });
+      expect(collected).toMatchObject({ complete: true, damage: [], condemnedSnapshots: 4 });
+    })();
+    await expectCollects(directory, [second]);
+    expect(await repair(directory, 'packs')).toMatchObject({ catalog: 'kept', changes: [] });
+  });
+
+  test('are healed beside damage that nobody has met before', async () => {
+    const { directory, captured } = await makeSeries(2);
+    const memory = nextMemory((captured[1] as Captured).memory, 2);
+    const files = new Map([['new.img', randomPage(77)]]);
+    captured.push(await capture(directory, { ...memory, files }));
+    const third = captured[2] as Captured;
+    const pack = (await packsOf(directory))[2] as StoredPack;
+    await damageDeltas(directory, 1);
+    await lostIds(directory);
+    captured.push(await capture(directory, third.memory, 'another'));
+    // Deltas of the third stand on what is lost, and a frame of it is damaged by now as well.
+    const [frame] = pack.frames.filter(({ isDelta }) => !isDelta) as [StoredFrame];
+    damageBlock(pack.path, frame.offset, frame.blockBytes);
+    const report = await repair(directory);
+    expect(report.healedPages).toBeGreaterThan(0);
+    expect(await repair(directory)).toMatchObject({ catalog: 'kept', changes: [] });
+    const lost = report.snapshots.lost.map(({ id }) => id).sort();
+    expect(lost).toEqual(await lostIds(directory));
+    captured.push(await capture(directory, third.memory, 'u'));
+    captured.push(await capture(directory, (captured[1] as Captured).memory, 'v'));
+    expect((await repair(directory)).snapshots.lost).toEqual([]);
+    await expectWhole(directory, captured);
+  });
+
   test('are written as full pages where only deltas have the same content', async () => {
     const { directory, captured } = await makeSeries(2);
     const second = captured[1] as Captured;
@@ -127,6 +202,17 @@ describe('deltas of a damaged frame', () => {
     expect(await repair(directory)).toMatchObject({ healedPages: 58, snapshots: { lost: [] } });
     expect(existsSync(pack.path)).toBe(false);
     await expectWhole(directory, captured);
+    // And once more, when those are lost in turn.
+    const healed = (await packsOf(directory)).find(({ snapshot }) => snapshot === second.id);
+    const frames = healed?.frames.filter(({ isDelta }) => !isDelta) ?? [];
+    expect(frames).toHaveLength(1);
+    for (const { offset, blockBytes } of frames) {
+      damageBlock((healed as StoredPack).path, offset, blockBytes);
+    }
+    expect(await lostIds(directory)).toEqual([second.id]);
+    expect((await repair(directory)).snapshots.lost).toEqual([]);
+    await expectWhole(directory, captured);
+    expect(await repair(directory, 'packs')).toMatchObject({ catalog: 'kept', changes: [] });
     await expectCollects(directory, captured);
   });
 });
