@@ -16,7 +16,8 @@ export function placeBlocks(
 ): PlacedTree {
   const known = new Map(base?.tree.blocks.map((block) => [keyOf(block.firstPath), block]));
   let next = endOf(base?.treeRuns);
-  const placed = blocks.map(({ firstPath, bytes }) => {
+  const placed = blocks.map(({ firstPath, bytes, kept }) => {
+    if (kept !== undefined) return { address: kept.address, bytes };
     const strides = Math.ceil(bytes.length / PAGE_BYTES / BLOCK_STRIDE);
     const before = known.get(keyOf(firstPath));
     if (before !== undefined && strides <= Math.ceil(before.pages / BLOCK_STRIDE)) {

@@ -2,10 +2,19 @@
 import { closeSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import type { NodeFacts } from '../../src/files/files.ts';
+import { lookupMemory, NameLookups } from '../../src/files/name-lookups.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
 const nextPath = temporaryPaths();
+
+function lookAt(names: readonly string[], fd: number): (NodeFacts | undefined)[] {
+  const lookups = new NameLookups(lookupMemory(names.length, false));
+  for (const [i, name] of names.entries()) lookups.setName(i, name);
+  nodeFiles.inspectNames(lookups, 0, names.length, fd);
+  return names.map((_, i) => lookups.answers.facts(i));
+}
 
 test('says of each name in a directory what inspect says, and nothing of what has none', () => {
   const root = nextPath();
@@ -20,11 +29,20 @@ test('says of each name in a directory what inspect says, and nothing of what ha
     closeSync(fd);
   });
   const facts = names.map((name) => nodeFiles.inspect(Buffer.from(name, 'latin1'), fd));
-  expect(nodeFiles.inspectNames(names, fd)).toEqual(facts);
+  expect(lookAt(names, fd)).toEqual(facts);
   const wrong = ['gone', 'n'.repeat(256), 'plain\0more', 'plain/more', ''];
-  expect(nodeFiles.inspectNames([...wrong, 'plain'], fd)).toEqual([
-    ...wrong.map(() => undefined),
-    facts[0],
-  ]);
-  expect(nodeFiles.inspectNames(['plain'], 1_000_000)).toEqual([undefined]);
+  expect(lookAt([...wrong, 'plain'], fd)).toEqual([...wrong.map(() => undefined), facts[0]]);
+  expect(lookAt(['plain'], 1_000_000)).toEqual([undefined]);
+});
+
+test('looks at the names that it is asked for only, in memory that threads share', () => {
+  const fd = openSync('/', 'r');
+  onTestFinished(() => {
+    closeSync(fd);
+  });
+  const lookups = new NameLookups(lookupMemory(3, true));
+  for (let i = 0; i < 3; i++) lookups.setName(i, 'proc');
+  nodeFiles.inspectNames(lookups, 1, 2, fd);
+  const found = [0, 1, 2].map((i) => lookups.answers.facts(i)?.type);
+  expect(found).toEqual([undefined, 'directory', undefined]);
 });
