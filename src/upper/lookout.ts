@@ -1,7 +1,8 @@
 /**
- * Looks at many names of a directory on two threads: half of a walk's time is the kernel's, for one
- * name after the other. The walker hands half of each batch to another thread through shared memory
- * and meanwhile looks at the rest; where nobody is there to help, it looks at all of them.
+ * Looks at many names of a directory on two threads: most of a walk's time is the kernel's, for one
+ * name after the other. Names are put into memory that both share; each thread takes the next few
+ * that nobody has taken, the walker only when it has nothing better to do. Where nobody is there to
+ * help, the walker looks at all of them.
  *
  * Neither side depends on the other: a helper that comes late, or dies, costs time only.
  */
@@ -9,93 +10,145 @@ import type { Files, NodeFacts } from '../files/files.ts';
 import { lookupMemory, NameLookups, type LookupMemory } from '../files/name-lookups.ts';
 import type { StatxAnswers } from '../files/statx.ts';
 
-/** Names that are looked at in one batch. */
-export const LOOKOUT_NAMES = 1024;
+/** Names that are put into the memory at once, at most. */
+export const LOOKOUT_NAMES = 4096;
+/** Names that a thread takes at once. */
+export const NAMES_OF_PART = 64;
+/** Fewer are looked at before another thread would be awake. */
+const WORTH_SHARING = 2 * NAMES_OF_PART;
+const PARTS = LOOKOUT_NAMES / NAMES_OF_PART;
 
-/** Fewer are looked at before they would be handed over. */
-const WORTH_SHARING = 64;
-
-/** What the first word of the control memory says. */
-const STATE = { absent: 0, ready: 1, asked: 2, answered: 3, ended: 4 } as const;
-/** After so long without an answer, the walker looks itself. */
+/** Words of the control memory; behind them, one for each part: whether it has been looked at. */
+const WORD = { round: 0, isBusy: 1, next: 2, names: 3, fd: 4, parts: 5 } as const;
+/** The round says: odd, the memory is the walker's; even, there are names; this, the walk ended. */
+const ENDED = -1;
+/** After so long without the other thread, the walker goes on alone. */
 const PATIENCE_MS = 5000;
 
 /** Memory that both threads share. */
 export interface LookoutMemory {
-  /** State, descriptor of the directory, first and last name that is asked for. */
   readonly control: Int32Array;
   readonly lookups: LookupMemory;
 }
 
-/** New memory, with nobody there yet. */
+/** New memory, with nothing to look at yet. */
 export function newLookout(): LookoutMemory {
-  return {
-    control: new Int32Array(new SharedArrayBuffer(4 * 4)),
-    lookups: lookupMemory(LOOKOUT_NAMES, true),
-  };
+  const control = new Int32Array(new SharedArrayBuffer((WORD.parts + PARTS) * 4));
+  control[WORD.round] = 1;
+  return { control, lookups: lookupMemory(LOOKOUT_NAMES, true) };
 }
 
 /** Sends the helper away; for whoever has waited for the walker. */
 export function endLookout({ control }: LookoutMemory): void {
-  Atomics.store(control, 0, STATE.ended);
-  Atomics.notify(control, 0);
+  Atomics.store(control, WORD.round, ENDED);
+  Atomics.notify(control, WORD.round);
 }
 
-/** The helper's side: looks at what it is asked for until the walk has ended. */
+/** The helper's side: looks at what nobody has taken yet until the walk has ended. */
 export function serveLookout(files: Files, { control, lookups }: LookoutMemory): void {
-  const asked = new NameLookups(lookups);
-  Atomics.compareExchange(control, 0, STATE.absent, STATE.ready);
-  for (;;) {
-    const state = Atomics.load(control, 0);
-    if (state === STATE.ended) return;
-    if (state !== STATE.asked) {
-      Atomics.wait(control, 0, state);
+  const names = new NameLookups(lookups);
+  for (let seen = 0; ;) {
+    const round = Atomics.load(control, WORD.round);
+    if (round === ENDED) return;
+    if (round === seen || round % 2 === 1) {
+      Atomics.wait(control, WORD.round, round);
       continue;
     }
-    const [, fd = -1, first = 0, end = 0] = control;
-    files.inspectNames(asked, first, end, fd);
-    Atomics.compareExchange(control, 0, STATE.asked, STATE.answered);
-    Atomics.notify(control, 0);
+    seen = round;
+    Atomics.store(control, WORD.isBusy, 1);
+    try {
+      // The walker takes the memory back in the other order: one of both sees what the other does.
+      if (Atomics.load(control, WORD.round) === round) {
+        while (takePart(files, names, control));
+      }
+    } finally {
+      Atomics.store(control, WORD.isBusy, 0);
+      Atomics.notify(control, WORD.isBusy);
+    }
   }
+}
+
+/** Looks at the next part, if there is one that nobody has taken. */
+function takePart(files: Files, lookups: NameLookups, control: Int32Array): boolean {
+  const first = Atomics.add(control, WORD.next, NAMES_OF_PART);
+  const names = control[WORD.names] as number;
+  if (first >= names) return false;
+  const end = Math.min(first + NAMES_OF_PART, names);
+  try {
+    files.inspectNames(lookups, first, end, control[WORD.fd] as number);
+  } catch {
+    // Without an answer, each is looked at by itself, which says what is wrong.
+    for (let i = first; i < end; i++) lookups.answers.clear(i);
+  }
+  const word = WORD.parts + first / NAMES_OF_PART;
+  Atomics.store(control, word, 1);
+  Atomics.notify(control, word);
+  return true;
 }
 
 /** The walker's side. */
 export class Lookout {
   readonly #files: Files;
-  #memory: LookoutMemory | undefined;
+  /** Of this thread alone where there is no other one. */
+  #memory: LookoutMemory;
   #lookups: NameLookups;
+  #isHelped: boolean;
 
   /** @param memory undefined where there is no other thread. */
   constructor(files: Files, memory: LookoutMemory | undefined) {
     this.#files = files;
-    this.#memory = memory;
-    this.#lookups = new NameLookups(memory?.lookups ?? lookupMemory(LOOKOUT_NAMES, false));
+    this.#memory = memory ?? ownMemory();
+    this.#lookups = new NameLookups(this.#memory.lookups);
+    this.#isHelped = memory !== undefined;
+  }
+
+  /** What the system says of the names, from the number 0 on, as far as they are ready. */
+  get answers(): StatxAnswers {
+    return this.#lookups.answers;
   }
 
   /**
-   * Looks at names (latin1) of an open directory, from the number `first` up to `end`; at most
-   * {@link LOOKOUT_NAMES}.
-   *
-   * @returns their answers, from the number 0 on; good until the next call.
+   * Begins to look at names (latin1) of an open directory, from the number `first` up to `end`; at
+   * most {@link LOOKOUT_NAMES}. The descriptor is wanted up to the next call, or `stop`.
    */
-  look(names: readonly string[], first: number, end: number, fd: number): StatxAnswers {
+  look(names: readonly string[], first: number, end: number, fd: number): void {
+    this.stop();
+    const { control } = this.#memory;
     const count = end - first;
-    this.#setNames(names, first, count);
-    const here = this.#ask(count, fd);
-    try {
-      this.#files.inspectNames(this.#lookups, 0, here, fd);
-      if (here === count || this.#awaitAnswer()) return this.#lookups.answers;
-    } catch {
-      // Which name it was is found out one by one.
-      this.#goOnAlone();
-      return this.#lookups.answers;
-    }
-    this.#goOnAlone();
-    return this.look(names, first, end, fd);
+    for (let i = 0; i < count; i++) this.#lookups.setName(i, names[first + i] as string);
+    control.fill(0, WORD.parts);
+    control[WORD.names] = count;
+    control[WORD.fd] = fd;
+    Atomics.store(control, WORD.next, 0);
+    if (!this.#isHelped || count < WORTH_SHARING) return;
+    Atomics.add(control, WORD.round, 1);
+    Atomics.notify(control, WORD.round);
   }
 
-  #setNames(names: readonly string[], first: number, count: number): void {
-    for (let i = 0; i < count; i++) this.#lookups.setName(i, names[first + i] as string);
+  /**
+   * Waits for an answer, and looks at names meanwhile.
+   *
+   * @returns the number of the first answer behind it that is not ready.
+   */
+  ready(answer: number): number {
+    let part = Math.floor(answer / NAMES_OF_PART);
+    while (!this.#isReady(part)) {
+      if (!takePart(this.#files, this.#lookups, this.#memory.control)) this.#await(part);
+    }
+    while (this.#isReady(part)) part += 1;
+    return Math.min(part * NAMES_OF_PART, this.#memory.control[WORD.names] as number);
+  }
+
+  #isReady(part: number): boolean {
+    return part < PARTS && Atomics.load(this.#memory.control, WORD.parts + part) === 1;
+  }
+
+  /** Waits for a part that the other thread has taken. */
+  #await(part: number): void {
+    // Mostly it will be there at once: to sleep and wake takes 50 us.
+    for (let i = 0; i < 2000; i++) if (this.#isReady(part)) return;
+    Atomics.wait(this.#memory.control, WORD.parts + part, 0, PATIENCE_MS);
+    if (!this.#isReady(part)) this.#goOnAlone();
   }
 
   /** Looks at one name. @throws what the system says. */
@@ -103,39 +156,40 @@ export class Lookout {
     return this.#files.inspect(Buffer.from(name, 'latin1'), fd);
   }
 
-  /** Hands the second half of the names over; returns how many are left to look at here. */
-  #ask(count: number, fd: number): number {
-    const memory = this.#memory;
-    const isReady = memory !== undefined && Atomics.load(memory.control, 0) === STATE.ready;
-    if (!isReady || count < WORTH_SHARING) return count;
-    const here = Math.ceil(count / 2);
-    memory.control[1] = fd;
-    memory.control[2] = here;
-    memory.control[3] = count;
-    Atomics.store(memory.control, 0, STATE.asked);
-    Atomics.notify(memory.control, 0);
-    return here;
+  /** Waits until nobody looks any more; what is not ready never will be. */
+  stop(): void {
+    const { control } = this.#memory;
+    const round = Atomics.load(control, WORD.round);
+    if (!this.#isHelped || round % 2 === 1) return;
+    Atomics.compareExchange(control, WORD.round, round, round + 1);
+    Atomics.store(control, WORD.next, LOOKOUT_NAMES);
+    if (Atomics.load(control, WORD.isBusy) === 1) {
+      Atomics.wait(control, WORD.isBusy, 1, PATIENCE_MS);
+    }
+    if (Atomics.load(control, WORD.isBusy) === 1) this.#goOnAlone();
   }
 
-  /** Whether the other thread has answered. */
-  #awaitAnswer(): boolean {
-    const { control } = this.#memory as LookoutMemory;
-    // Mostly it is there already, or will be at once: to sleep and wake takes 50 us.
-    for (let i = 0; i < 2000 && Atomics.load(control, 0) === STATE.asked; i++);
-    if (Atomics.load(control, 0) === STATE.asked)
-      Atomics.wait(control, 0, STATE.asked, PATIENCE_MS);
-    return Atomics.compareExchange(control, 0, STATE.answered, STATE.ready) === STATE.answered;
-  }
-
-  /** The other thread may still be writing: from now on, in memory of this one alone. */
+  /**
+   * The other thread may still be writing: from now on, in memory of this one alone. There are no
+   * answers there: each name is looked at by itself.
+   */
   #goOnAlone(): void {
     this.close();
-    this.#lookups = new NameLookups(lookupMemory(LOOKOUT_NAMES, false));
+    const names = this.#memory.control[WORD.names] as number;
+    this.#memory = ownMemory();
+    this.#memory.control.fill(1, WORD.parts);
+    this.#memory.control[WORD.names] = names;
+    this.#lookups = new NameLookups(this.#memory.lookups);
   }
 
   /** Sends the other thread away. */
   close(): void {
-    if (this.#memory !== undefined) endLookout(this.#memory);
-    this.#memory = undefined;
+    if (this.#isHelped) endLookout(this.#memory);
+    this.#isHelped = false;
   }
+}
+
+function ownMemory(): LookoutMemory {
+  const control = new Int32Array(WORD.parts + PARTS);
+  return { control, lookups: lookupMemory(LOOKOUT_NAMES, false) };
 }
