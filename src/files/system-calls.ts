@@ -165,13 +165,15 @@ export function nextNames(fd: number, path: FilePath): string[] | undefined | nu
   const length = getdents64(fd, entries, ENTRIES_BYTES);
   if (length < 0) throw failed('getdents64', path);
   if (length === 0) return undefined;
+  // One text for all: a call for each of 100,000 names takes 15 ms more.
+  const text = entries.toString('latin1', 0, length);
   const names: string[] = [];
   for (let at = 0; at < length;) {
     const next = at + entries.readUInt16LE(at + ENTRY_LENGTH_AT);
     // Filled up with zeros to a multiple of 8.
     let end = Math.max(at + ENTRY_NAME_AT, next - 8);
     while (entries[end] !== 0) end += 1;
-    const name = entries.toString('latin1', at + ENTRY_NAME_AT, end);
+    const name = text.slice(at + ENTRY_NAME_AT, end);
     if (name !== '.' && name !== '..') names.push(name);
     at = next;
   }

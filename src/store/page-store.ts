@@ -263,7 +263,7 @@ export class PageStore {
       this.#gathered[slot % FRAME_PAGES] = page;
       return slot;
     }
-    const view = slice.views[page] as Buffer;
+    const view = slice.view(page);
     return this.#full.add(length === PAGE_BYTES ? view : view.subarray(0, length), digest);
   }
 

@@ -11,7 +11,7 @@ import { lookupMemory, NameLookups, type LookupMemory } from '../files/name-look
 import type { StatxAnswers } from '../files/statx.ts';
 
 /** Names that are put into the memory at once, at most. */
-export const LOOKOUT_NAMES = 4096;
+export const LOOKOUT_NAMES = 1024;
 /** Names that a thread takes at once. */
 export const NAMES_OF_PART = 64;
 /** Fewer are looked at before another thread would be awake. */
