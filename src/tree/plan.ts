@@ -30,7 +30,7 @@ import {
   type PathFacts,
   type StoredFacts,
 } from './path-facts.ts';
-import { placeBlocks, type PlacedTree } from './place-blocks.ts';
+import { placeTree, type InheritedRuns, type PlacedTree } from './place-blocks.ts';
 import { inOrder, orderOf, pagesAt, subtract, unite, type Pieces } from './runs.ts';
 import type { SpaceRuns, StoredTree, TreeCursor } from './tree.ts';
 
@@ -64,11 +64,13 @@ export interface PlanBase {
 /** How a tree is stored. */
 export interface TreePlan {
   readonly tree: PlacedTree;
+  /** Runs of the tree's own pages that are those of the base. */
+  readonly treeInherited: InheritedRuns;
   /** The space `files`. */
   readonly runs: SpaceRuns;
   readonly pageCount: number;
   /** Runs of its pages that are those of the base. */
-  readonly inherited: { readonly start: Float64Array; readonly length: Float64Array };
+  readonly inherited: InheritedRuns;
   readonly contents: Pick<
     TreeContents,
     | 'page'
@@ -255,8 +257,10 @@ class Plan {
     const kept = subtract(this.#base?.fileRuns ?? none, piecesOf(this.#gone));
     const read = piecesOf(this.#read);
     const runs = unite(kept, read);
+    const { tree, inherited } = placeTree(this.#blocks.finish(), this.#base);
     return {
-      tree: placeBlocks(this.#blocks.finish(), this.#base),
+      tree,
+      treeInherited: inherited,
       runs,
       pageCount: runs.runLength.reduce((sum, pages) => sum + pages, 0),
       inherited: { start: pagesAt(runs, kept.runStart), length: kept.runLength },
