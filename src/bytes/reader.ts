@@ -117,6 +117,11 @@ export class ByteReader {
     return this.#bytes.subarray(start, start + length);
   }
 
+  /** Passes over the next `length` bytes; returns where they begin. */
+  skip(length: number): number {
+    return this.#take(length);
+  }
+
   /** A varint length of at most `maximum`, then that many bytes, as a view. */
   byteString(maximum: number, what: string): Uint8Array {
     return this.bytes(this.count(maximum, `bytes of ${what}`));

@@ -6,6 +6,7 @@
  * promise per call would cost more than the call. Errors are Node's own; callers give them meaning.
  * Paths are strings or raw bytes: names in an image directory need not be UTF-8.
  */
+import type { NameLookups } from './name-lookups.ts';
 
 /** A path as text or as raw bytes. */
 export type FilePath = string | Buffer;
@@ -89,10 +90,10 @@ export interface Files {
    */
   inspect(path: FilePath, directory?: number): NodeFacts;
   /**
-   * All facts about names (latin1, one character a byte) in an open directory; undefined where the
-   * call fails: why, `inspect` says.
+   * Looks at names in an open directory, from the number `first` up to `end`; where the call fails,
+   * there is no answer: why, `inspect` says.
    */
-  inspectNames(names: readonly string[], directory: number): (NodeFacts | undefined)[];
+  inspectNames(lookups: NameLookups, first: number, end: number, directory: number): void;
   /** All facts about an open file. */
   inspectOpen(fd: number): NodeFacts;
   /** The names in a directory, sorted by their bytes. */

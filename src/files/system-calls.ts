@@ -8,7 +8,8 @@ import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
 import { StoreError } from '../errors.ts';
 import type { ByteRun, FilePath, FileXattr, NodeFacts, SpecialNode } from './files.ts';
-import { deviceNumber, STATX_BASIC_FACTS, StatxAnswer } from './statx.ts';
+import type { NameLookups } from './name-lookups.ts';
+import { deviceNumber, STATX_BASIC_FACTS, StatxAnswers } from './statx.ts';
 import { systemError } from './system-error.ts';
 
 /** What Linux allows the names of a file's attributes together, and each value (limits.h). */
@@ -110,7 +111,7 @@ function loadMknod(symbols: Koffi.LibraryHandle): Library['mknod'] {
   }
 }
 
-const answer = new StatxAnswer();
+const answer = new StatxAnswers();
 const EMPTY_PATH = new Uint8Array(1);
 
 /** See {@link Files.inspect}. */
@@ -126,28 +127,24 @@ export function inspectOpen(fd: number): NodeFacts {
 function look(fd: number, bytes: Uint8Array, flags: number, path: FilePath | undefined): NodeFacts {
   // 1.6 us for a name in an open directory; lstatSync of /proc/self/fd/N/name takes 4.8 us.
   const { statx } = library();
-  if (statx(fd, bytes, flags, STATX_BASIC_FACTS, answer.bytes) !== 0) throw failed('statx', path);
+  if (statx(fd, bytes, flags, STATX_BASIC_FACTS, answer.view(0)) !== 0) throw failed('statx', path);
   return answer.facts() ?? refuse('statx', path);
 }
 
-const MAX_NAME_BYTES = 255;
-const nameBytes = Buffer.alloc(MAX_NAME_BYTES + 1);
-
 /** See {@link Files.inspectNames}: 1.9 us a name, of which the kernel takes 1.5; `inspect` 3.0. */
 export function inspectNames(
-  names: readonly string[],
+  lookups: NameLookups,
+  first: number,
+  end: number,
   directory: number,
-): (NodeFacts | undefined)[] {
+): void {
   const { statx } = library();
-  return names.map((name) => {
-    const length = nameBytes.write(name, 0, MAX_NAME_BYTES, 'latin1');
-    nameBytes[length] = 0;
-    const isWhole = length === name.length && nameBytes.indexOf(0) === length;
-    if (!isWhole) return undefined;
-    const flags = AT_SYMLINK_NOFOLLOW;
-    const result = statx(directory, nameBytes, flags, STATX_BASIC_FACTS, answer.bytes);
-    return result === 0 ? answer.facts() : undefined;
-  });
+  const { answers } = lookups;
+  for (let i = first; i < end; i++) {
+    const [name, target] = [lookups.name(i), answers.view(i)];
+    const result = statx(directory, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_FACTS, target);
+    if (result !== 0) answers.clear(i);
+  }
 }
 
 /** struct linux_dirent64 (getdents64(2)): inode u64, offset i64, length u16, type u8, name. */
@@ -168,13 +165,15 @@ export function nextNames(fd: number, path: FilePath): string[] | undefined | nu
   const length = getdents64(fd, entries, ENTRIES_BYTES);
   if (length < 0) throw failed('getdents64', path);
   if (length === 0) return undefined;
+  // One text for all: a call for each of 100,000 names takes 15 ms more.
+  const text = entries.toString('latin1', 0, length);
   const names: string[] = [];
   for (let at = 0; at < length;) {
     const next = at + entries.readUInt16LE(at + ENTRY_LENGTH_AT);
     // Filled up with zeros to a multiple of 8.
     let end = Math.max(at + ENTRY_NAME_AT, next - 8);
     while (entries[end] !== 0) end += 1;
-    const name = entries.toString('latin1', at + ENTRY_NAME_AT, end);
+    const name = text.slice(at + ENTRY_NAME_AT, end);
     if (name !== '.' && name !== '..') names.push(name);
     at = next;
   }

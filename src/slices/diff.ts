@@ -41,7 +41,7 @@ export function diff(session: Session, request: DiffRequest): undefined {
     const depth = compareWithBase(session, slice, pages, page);
     const cell = slice.newCell[i] as number;
     // Before the record takes the page's place.
-    if (cell !== NO_CELL) session.cells.put(cell, slice.views[page] as Buffer, depth);
+    if (cell !== NO_CELL) session.cells.put(cell, slice.view(page), depth);
     if (depth > 0) difference.writeRecord(slice.pages, page * PAGE_BYTES, reference);
     slice.kept[i] = depth > 0 ? KEPT.delta : KEPT.full;
   }

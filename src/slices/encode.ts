@@ -38,6 +38,6 @@ function rawOf(
   const start = (pages[0] as number) * PAGE_BYTES;
   const end = (pages.at(-1) as number) * PAGE_BYTES + PAGE_BYTES;
   if (end - start === rawBytes) return slice.pages.subarray(start, end);
-  pages.forEach((page, i) => gathered.set(slice.views[page] as Buffer, i * PAGE_BYTES));
+  pages.forEach((page, i) => gathered.set(slice.view(page), i * PAGE_BYTES));
   return gathered.subarray(0, rawBytes);
 }

@@ -5,16 +5,22 @@
  */
 import { isDamage, StoreError, storageError } from '../errors.ts';
 import type { Files } from '../files/files.ts';
-import type { ContentPlace, TreeContents } from '../tree/contents.ts';
-import { comparePaths, type SourceNode, type TreeNode } from '../tree/entry.ts';
-import { StoredFacts, type PathFacts } from '../tree/path-facts.ts';
-import { planTree, type PlanBase, type PlanStep, type TreePlan } from '../tree/plan.ts';
+import type { TreeContents } from '../tree/contents.ts';
+import { comparePaths, type SourceNode } from '../tree/entry.ts';
+import { StoredFacts } from '../tree/path-facts.ts';
+import {
+  planTree,
+  type PassOver,
+  type PlanBase,
+  type PlanStep,
+  type TreePlan,
+} from '../tree/plan.ts';
 import { StoredTree } from '../tree/tree.ts';
-import { nodeOf } from '../upper/node.ts';
-import { walkTree, type WalkedNode } from '../upper/walk.ts';
+import { walkTree, type WalkOptions } from '../upper/walk.ts';
 import { LEAF_BYTES, readLeaf } from './read.ts';
 import type { Session } from './session.ts';
-import type { FilesOrigin, PlanFilesRequest, StoredTreeRequest } from './tasks.ts';
+import type { PlanFilesRequest, StoredTreeRequest } from './tasks.ts';
+import { WalkStep } from './walk-step.ts';
 
 /** What the container's files are stored as. */
 export interface PlannedFiles extends Omit<TreePlan, 'contents'> {
@@ -39,18 +45,23 @@ function planWithBase(session: Session, request: PlanFilesRequest): TreePlan {
   const { base } = request;
   if (base !== undefined) {
     try {
-      return planTree(stepsOf(session.files, request), openBase(session, base));
+      const steps = (passOver: PassOver) => stepsOf(session.files, request, passOver);
+      return planTree(steps, openBase(session, base));
     } catch (error) {
       const isUnknown = error instanceof StoreError && error.code === 'UNSUPPORTED_VERSION';
       if (!isUnknown && !isDamage(error)) throw error;
     }
   }
-  return planTree(stepsOf(session.files, request), undefined);
+  return planTree(stepsOf(session.files, request, undefined), undefined);
 }
 
-function stepsOf(files: Files, request: PlanFilesRequest): Iterable<PlanStep> {
+function stepsOf(
+  files: Files,
+  request: PlanFilesRequest,
+  passOver: PassOver | undefined,
+): Iterable<PlanStep> {
   const { from } = request;
-  return from.kind === 'nodes' ? stepsOfNodes(from.nodes) : stepsOfWalk(files, request);
+  return from.kind === 'nodes' ? stepsOfNodes(from.nodes) : stepsOfWalk(files, request, passOver);
 }
 
 function howToRead(
@@ -132,173 +143,22 @@ function* stepsOfNodes(nodes: readonly SourceNode[]): Generator<PlanStep> {
   }
 }
 
-function* stepsOfWalk(files: Files, request: PlanFilesRequest): Generator<PlanStep> {
+function* stepsOfWalk(
+  files: Files,
+  request: PlanFilesRequest,
+  passOver: PassOver | undefined,
+): Generator<PlanStep> {
   const { from, startedAtMs } = request;
   if (from.kind !== 'directory') return;
   const settledBeforeNs = BigInt(startedAtMs) * NS_OF_MS - SETTLING_NS;
   const step = new WalkStep(files, from, { settledBeforeNs, mayVanish: request.acceptChanges });
-  const walking = { mayVanish: request.acceptChanges, lookout: request.lookout };
+  const walking: WalkOptions = {
+    mayVanish: request.acceptChanges,
+    lookout: request.lookout,
+    passOver: passOver && ((run) => step.passOver(run, passOver)),
+  };
   for (const walked of walkTree(files, from.root, walking)) {
     step.goTo(walked);
     yield step;
   }
 }
-
-/**
- * The path that a walk is at, and what is known from those before. One for all of them: objects for
- * each of 100,000 paths, most of which have not changed, took as long as their comparison.
- */
-class WalkStep implements PlanStep {
-  facts: PathFacts | undefined;
-  isSettled = false;
-  hasOtherNames = false;
-  #isHostFile = false;
-  #walked: WalkedNode | undefined;
-  #path: Uint8Array | undefined;
-  readonly #files: Files;
-  readonly #root: string;
-  readonly #mayVanish: boolean;
-  readonly #prefix: Buffer;
-  /** The same and the '/' after it, as latin1. */
-  readonly #before: string;
-  readonly #hostFiles: PathSet;
-  /** Undefined where it may be any file. */
-  readonly #mappedFiles: PathSet | undefined;
-  readonly #settledBeforeNs: bigint;
-  /** The first name of each file that has several. */
-  readonly #firstNames = new Map<string, Uint8Array>();
-
-  constructor(
-    files: Files,
-    { root, prefix, hostFiles, mappedFiles }: Extract<FilesOrigin, { kind: 'directory' }>,
-    { settledBeforeNs, mayVanish }: { settledBeforeNs: bigint; mayVanish: boolean },
-  ) {
-    this.#files = files;
-    this.#root = root;
-    this.#mayVanish = mayVanish;
-    this.#prefix = Buffer.from(prefix);
-    this.#before = `${this.#prefix.toString('latin1')}/`;
-    this.#hostFiles = new PathSet(hostFiles);
-    this.#mappedFiles = mappedFiles && new PathSet(mappedFiles);
-    this.#settledBeforeNs = settledBeforeNs;
-  }
-
-  goTo(walked: WalkedNode): void {
-    const { facts } = walked;
-    this.#walked = walked;
-    this.#path = undefined;
-    this.#isHostFile = this.#hostFiles.has(walked) && HOST_TYPES.has(facts.type);
-    this.hasOtherNames = facts.linkCount > 1 && facts.type !== 'directory';
-    // Under another name, it may be one of them: which is not known before all are walked.
-    const isMapped =
-      this.#mappedFiles === undefined ||
-      this.#mappedFiles.has(walked) ||
-      (this.hasOtherNames && this.#mappedFiles.size > 0);
-    // What is left out is looked at again: the list may be another one next time.
-    this.facts = isMapped || this.#isHostFile ? undefined : facts;
-    this.isSettled = facts.changedNs < this.#settledBeforeNs;
-  }
-
-  get path(): Uint8Array {
-    this.#path ??= joined(this.#prefix, (this.#walked as WalkedNode).path);
-    return this.#path;
-  }
-
-  compare(path: Uint8Array): number {
-    const { directory, name } = this.#walked as WalkedNode;
-    // Mostly they are the same: then this one's bytes need not be put together.
-    const start = this.#prefix.length + 1;
-    const isSame =
-      path.length === start + directory.length + name.length &&
-      hasText(path, start + directory.length, name) &&
-      hasText(path, start, directory) &&
-      hasText(path, 0, this.#before);
-    return isSame ? 0 : comparePaths(path, this.path);
-  }
-
-  read(): TreeNode | undefined {
-    const walked = this.#walked as WalkedNode;
-    const found = this.#nodeOf(walked);
-    if (found === undefined) return undefined;
-    const node = { ...found, path: this.path };
-    if (this.#isHostFile) return leftOut(node);
-    const { device, inode } = walked.facts;
-    return this.hasOtherNames ? this.#named(node, `${device}:${inode}`) : node;
-  }
-
-  #nodeOf(walked: WalkedNode): TreeNode | undefined {
-    try {
-      return nodeOf(this.#files, walked, { readXattrs: true });
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      const { code, summary, cause } = error;
-      if (code === 'INCOMPLETE' && this.#mayVanish) return undefined;
-      const file = `${this.#root}/${Buffer.from(walked.path).toString()}`;
-      throw new StoreError(code, summary, { file, cause });
-    }
-  }
-
-  /** The first name is the file; every other one is a link to it. */
-  #named(node: TreeNode, inode: string): TreeNode {
-    const target = this.#firstNames.get(inode);
-    if (target === undefined) {
-      this.#firstNames.set(inode, node.path);
-      return node;
-    }
-    return { ...node, kind: 'hard', target, sizeBytes: 0, dataRuns: undefined, xattrs: [] };
-  }
-
-  content(): ContentPlace {
-    const { path, facts } = this.#walked as WalkedNode;
-    return { path, offsetBytes: 0, facts };
-  }
-}
-
-/** A few paths, each byte a character: most others are told from them by their lengths. */
-class PathSet {
-  readonly #paths: ReadonlySet<string>;
-  readonly #lengths: ReadonlySet<number>;
-
-  constructor(paths: readonly string[]) {
-    this.#paths = new Set(paths);
-    this.#lengths = new Set(paths.map(({ length }) => length));
-  }
-
-  get size(): number {
-    return this.#paths.size;
-  }
-
-  has({ directory, name }: WalkedNode): boolean {
-    if (!this.#lengths.has(directory.length + name.length)) return false;
-    return this.#paths.has(directory + name);
-  }
-}
-
-/** Whiteouts and directories at the names of host files are the container's. */
-const HOST_TYPES: ReadonlySet<string> = new Set(['file', 'link']);
-
-/** A link has all rights, which the file that is put in its place must not have. */
-const MODE_INSTEAD_OF_LINK = 0o644;
-
-function leftOut(node: TreeNode): TreeNode {
-  const nothing = { sizeBytes: 0, dataRuns: undefined, target: undefined, xattrs: [] };
-  const mode = node.kind === 'link' ? MODE_INSTEAD_OF_LINK : node.mode;
-  return { ...node, ...nothing, mode, kind: 'host' };
-}
-
-/** Whether a text of latin1 is at a place of a path. */
-function hasText(path: Uint8Array, start: number, text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (path[start + i] !== text.charCodeAt(i)) return false;
-  return true;
-}
-
-function joined(prefix: Buffer, path: Uint8Array): Uint8Array {
-  if (path.length === 0) return prefix;
-  const whole = new Uint8Array(prefix.length + 1 + path.length);
-  whole.set(prefix);
-  whole[prefix.length] = SLASH;
-  whole.set(path, prefix.length + 1);
-  return whole;
-}
-
-const SLASH = 0x2f;

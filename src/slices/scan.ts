@@ -30,9 +30,14 @@ export function scan(session: Session, request: ScanRequest): undefined {
   for (let first = request.first; first < request.end; first += PAGES_IN_ONE_GO) {
     const end = Math.min(request.end, first + PAGES_IN_ONE_GO);
     readPages(session, slice, request, { first, end });
-    for (let i = first; i < end; i++) {
+    for (let i = first; i < end;) {
+      if (slice.kinds[i] === PAGE.inherited) {
+        i = inherit(slice, i, end);
+        continue;
+      }
       const length = Math.min(PAGE_BYTES, request.bytes - i * PAGE_BYTES);
       slice.kinds[i] = examine(session, slice, i, length);
+      i += 1;
     }
   }
 }
@@ -112,24 +117,40 @@ function readPages(
   }
 }
 
+/** Takes the digests of inherited pages from the base; returns the page behind them. */
+function inherit(slice: Slice, first: number, end: number): number {
+  const { kinds, basePage, digests, baseDigests } = slice;
+  const base = basePage[first] as number;
+  // One by one, with a view for each, 100,000 pages take 40 ms.
+  let i = first;
+  for (; i < end && kinds[i] === PAGE.inherited && basePage[i] === base + i - first; i++) {
+    if (!isKnown(slice, basePage[i] as number)) throw lostParent();
+    kinds[i] = PAGE.same;
+  }
+  const start = base * DIGEST_BYTES;
+  digests.set(
+    baseDigests.subarray(start, start + (i - first) * DIGEST_BYTES),
+    first * DIGEST_BYTES,
+  );
+  return i;
+}
+
+/** Whether the digest of a page of the base leaves is there. */
+function isKnown({ baseIsKnown }: Slice, base: number): boolean {
+  return base >= 0 && baseIsKnown[Math.floor(base / LEAF_PAGES)] === 1;
+}
+
 /** Digests a page and says what it is. */
 function examine(session: Session, slice: Slice, i: number, length: number): number {
   const base = slice.basePage[i] as number;
-  const isBaseKnown = base >= 0 && slice.baseIsKnown[Math.floor(base / LEAF_PAGES)] === 1;
-  if (slice.kinds[i] === PAGE.inherited) {
-    if (!isBaseKnown) throw lostParent();
-    const start = base * DIGEST_BYTES;
-    slice.digests.set(slice.baseDigests.subarray(start, start + DIGEST_BYTES), i * DIGEST_BYTES);
-    return PAGE.same;
-  }
-  const view = slice.views[i] as Buffer;
+  const view = slice.view(i);
   if (length === PAGE_BYTES && view.equals(ZERO_PAGE)) {
     slice.digests.set(ZERO_PAGE_DIGEST, i * DIGEST_BYTES);
     return PAGE.zero;
   }
   const bytes = length === PAGE_BYTES ? view : view.subarray(0, length);
   sha256Into(bytes, slice.digests, i * DIGEST_BYTES);
-  if (!isBaseKnown || !hasDigestOf(slice, i, base)) return PAGE.changed;
+  if (!isKnown(slice, base) || !hasDigestOf(slice, i, base)) return PAGE.changed;
   return isReadable(session, slice, base) ? PAGE.same : PAGE.changed;
 }
 

@@ -173,7 +173,7 @@ function newStock(
 export class ThreadParts {
   readonly files: Files;
   readonly zstd: Zstd;
-  /** By number: 2048 views each, which are not made anew for each task. */
+  /** By number: their views are not made anew for each task. */
   readonly slices: Map<number, Slice> = new Map();
   readonly #stocks = new Map<string, Stock>();
 

@@ -47,8 +47,7 @@ export class Slice {
   readonly pages: Buffer;
   /** All of them as words. */
   readonly pageWords: Int32Array;
-  /** Each of them. */
-  readonly views: readonly Buffer[];
+  readonly #views: Buffer[] = [];
   /** The digest of each page. */
   readonly digests: Buffer;
   readonly digestWords: Int32Array;
@@ -88,9 +87,6 @@ export class Slice {
     let offset = 0;
     const take = (bytes: number): number => (offset += bytes) - bytes;
     this.pages = Buffer.from(buffer, take(SLICE_PAGES * PAGE_BYTES), SLICE_PAGES * PAGE_BYTES);
-    this.views = Array.from({ length: SLICE_PAGES }, (_, i) =>
-      this.pages.subarray(i * PAGE_BYTES, (i + 1) * PAGE_BYTES),
-    );
     this.pageWords = new Int32Array(buffer, 0, (SLICE_PAGES * PAGE_BYTES) / 4);
     this.baseHeadPage = new Float64Array(buffer, take(BASE_LEAVES * 8), BASE_LEAVES);
     this.baseLeafBytes = new Uint32Array(buffer, take(BASE_LEAVES * 4), BASE_LEAVES);
@@ -112,6 +108,12 @@ export class Slice {
     this.depthLimit = new Uint8Array(buffer, take(SLICE_PAGES), SLICE_PAGES);
     this.kept = new Uint8Array(buffer, take(SLICE_PAGES), SLICE_PAGES);
     this.baseIsKnown = new Uint8Array(buffer, take(BASE_LEAVES), BASE_LEAVES);
+  }
+
+  /** One of the pages. */
+  view(page: number): Buffer {
+    // Made once, and not before: a thousand for each slice, most of them for nothing, take 1 ms.
+    return (this.#views[page] ??= this.pages.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES));
   }
 }
 

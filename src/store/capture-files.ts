@@ -9,6 +9,7 @@ import { StoreError } from '../errors.ts';
 import type { ImageDirectory } from '../images/index.ts';
 import type { PlannedFiles } from '../slices/plan-files.ts';
 import type { FilesOrigin, StoredTreeRequest } from '../slices/tasks.ts';
+import type { InheritedRuns } from '../tree/place-blocks.ts';
 import type { SpaceRuns } from '../tree/tree.ts';
 import { endLookout, newLookout } from '../upper/lookout.ts';
 import type { CaptureBase } from './capture-base.ts';
@@ -124,7 +125,7 @@ function storedTree(
 }
 
 function entriesOf(planned: PlannedFiles): CaptureEntry[] {
-  const { tree, runs, pageCount, inherited, contents } = planned;
+  const { tree, treeInherited, runs, pageCount, inherited, contents } = planned;
   const treePages = tree.bytes.length / PAGE_BYTES;
   const common = { name: new Uint8Array(0), kind: 'file', mode: 0 } as const;
   const treeEntry: CaptureEntry = {
@@ -133,16 +134,20 @@ function entriesOf(planned: PlannedFiles): CaptureEntry[] {
     sizeBytes: tree.bytes.length,
     space: { name: 'tree', pageCount: treePages, ...tree.runs },
     source: { kind: 'bytes', bytes: tree.bytes },
-    inherited: undefined,
+    inherited: inheritedPages(treeInherited),
   };
-  const parentPage = new Float64Array(inherited.start.length);
   const filesEntry: CaptureEntry = {
     ...common,
     role: 'files',
     sizeBytes: pageCount * PAGE_BYTES,
     space: { name: 'files', pageCount, ...runs },
     source: contents,
-    inherited: inherited.start.length === 0 ? undefined : { ...inherited, parentPage },
+    inherited: inheritedPages(inherited),
   };
   return [treeEntry, filesEntry];
+}
+
+function inheritedPages(runs: InheritedRuns): CaptureEntry['inherited'] {
+  const { length } = runs.start;
+  return length === 0 ? undefined : { ...runs, parentPage: new Float64Array(length) };
 }

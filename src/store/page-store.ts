@@ -143,7 +143,12 @@ export class PageStore {
       const kind = slice.kinds[i];
       const base = slice.basePage[i] as number;
       const cell = base < 0 ? NO_CELL : (slice.baseCell[base] as number);
-      if (kind === PAGE.same) {
+      if (kind === PAGE.same && cell === NO_CELL && this.#options.differs) {
+        const end = endOfSame(slice, i, pages);
+        findings.segment.fill(FOUND.same, i, end);
+        this.#warm.skip(end - i);
+        i = end - 1;
+      } else if (kind === PAGE.same) {
         this.#findSame(slice, i, findings);
         this.#warm.addSame(cell);
       } else if (kind === PAGE.changed && this.#isNew(slice, i, findings)) {
@@ -263,7 +268,7 @@ export class PageStore {
       this.#gathered[slot % FRAME_PAGES] = page;
       return slot;
     }
-    const view = slice.views[page] as Buffer;
+    const view = slice.view(page);
     return this.#full.add(length === PAGE_BYTES ? view : view.subarray(0, length), digest);
   }
 
@@ -343,4 +348,11 @@ export class PageStore {
     }
     return segment;
   }
+}
+
+/** Up to which page all are the same as in the base, and lie in no cell. */
+function endOfSame({ kinds, basePage, baseCell }: Slice, first: number, pages: number): number {
+  let i = first + 1;
+  while (i < pages && kinds[i] === PAGE.same && baseCell[basePage[i] as number] === NO_CELL) i += 1;
+  return i;
 }

@@ -170,6 +170,11 @@ export class WarmCapture {
     this.#nextPage += 1;
   }
 
+  /** Says that so many next pages lie in none. */
+  skip(pages: number): void {
+    this.#nextPage += pages;
+  }
+
   /** The capture has become a snapshot: what lies in the cells is its. */
   end(snapshot: string): void {
     const cells = this.#cells.slice(0, this.#count);

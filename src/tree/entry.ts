@@ -77,6 +77,7 @@ export function comparePaths(a: Uint8Array, b: Uint8Array, same: number = 0): nu
 
 const SLASH = 0x2f;
 
-function rankOf(byte: number): number {
+/** What a byte of a path is sorted by. */
+export function rankOf(byte: number): number {
   return byte === SLASH ? 0 : byte;
 }

@@ -6,7 +6,6 @@
 import { DIGEST_BYTES, sha256 } from '#digest';
 import { sameBytes } from '../bytes/hex.ts';
 import { ID_BYTES } from '../bytes/id.ts';
-import { BigColumn } from './columns.ts';
 
 /** The facts about one path. */
 export interface PathFacts {
@@ -18,25 +17,78 @@ export interface PathFacts {
 const MAGIC = new TextEncoder().encode('criutlpf');
 const HEADER_BYTES = 32;
 const NUMBERS = 3;
+/** The same numbers in halves, in the machine's order: for comparing without a BigInt for each. */
+const WORDS = 6;
+/** Which half of a number is the low one on this machine. */
+const LOW: number = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? 0 : 1;
+const HIGH = 1 - LOW;
+const WORD = 2 ** 32;
+const NS_PER_SECOND = 1_000_000_000;
+
+/** The facts about one path as {@link StoredFacts} has them: six words, changed in place. */
+export class FactWords {
+  /** Low and high words of device, inode and time, in the machine's order. */
+  readonly words: Uint32Array = new Uint32Array(WORDS);
+
+  /** Sets the device to a number of two words. */
+  setDevice(low: number, high: number): void {
+    this.words[LOW] = low;
+    this.words[HIGH] = high;
+  }
+
+  /** Sets the inode to a number of two words. */
+  setInode(low: number, high: number): void {
+    this.words[2 + LOW] = low;
+    this.words[2 + HIGH] = high;
+  }
+
+  /** Sets the time of the last change; seconds since 1970, less than 2 ** 32. */
+  setChanged(seconds: number, nanoseconds: number): void {
+    // Exact: 16 bits of the seconds at a time, times 10 ** 9, are less than 2 ** 46.
+    const upper = (seconds >>> 16) * NS_PER_SECOND;
+    const lower = (seconds & 0xffff) * NS_PER_SECOND + nanoseconds + (upper % 2 ** 16) * 2 ** 16;
+    this.words[4 + LOW] = lower % WORD;
+    this.words[4 + HIGH] = Math.floor(upper / 2 ** 16) + Math.floor(lower / WORD);
+  }
+}
 
 /** Collects the facts of a tree. */
 export class PathFactsBuilder {
-  readonly #numbers = new BigColumn();
+  #numbers = new BigInt64Array(256 * NUMBERS);
+  #words = new Uint32Array(this.#numbers.buffer);
+  #length = 0;
 
   /** Appends those of the next path; undefined where it is to be read next time. */
   add(facts: PathFacts | undefined): void {
-    this.#numbers.push(facts?.device ?? 0n);
-    this.#numbers.push(facts?.inode ?? 0n);
-    this.#numbers.push(facts?.changedNs ?? 0n);
+    const at = this.#grow() * NUMBERS;
+    this.#numbers[at] = facts?.device ?? 0n;
+    this.#numbers[at + 1] = facts?.inode ?? 0n;
+    this.#numbers[at + 2] = facts?.changedNs ?? 0n;
+  }
+
+  /** Appends those that a path of a base had. */
+  copy(stored: StoredFacts, ordinal: number): void {
+    const at = this.#grow() * WORDS;
+    const from = ordinal * WORDS;
+    for (let i = 0; i < WORDS; i++) this.#words[at + i] = stored.words[from + i] as number;
+  }
+
+  /** Makes room for one more, and returns its number. */
+  #grow(): number {
+    if ((this.#length + 1) * NUMBERS > this.#numbers.length) {
+      const grown = new BigInt64Array(this.#numbers.length * 2);
+      grown.set(this.#numbers);
+      this.#numbers = grown;
+      this.#words = new Uint32Array(grown.buffer);
+    }
+    return this.#length++;
   }
 
   /** The bytes to keep for a snapshot, in shared memory; its id is filled in by `sealFacts`. */
   finish(): Uint8Array {
-    const numbers = this.#numbers.values();
-    const bytes = new Uint8Array(
-      new SharedArrayBuffer(HEADER_BYTES + numbers.byteLength + DIGEST_BYTES),
-    );
-    bytes.set(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength), HEADER_BYTES);
+    const length = this.#length * NUMBERS * 8;
+    const bytes = new Uint8Array(new SharedArrayBuffer(HEADER_BYTES + length + DIGEST_BYTES));
+    bytes.set(new Uint8Array(this.#numbers.buffer, 0, length), HEADER_BYTES);
     return bytes;
   }
 }
@@ -52,9 +104,12 @@ export function sealFacts(bytes: Uint8Array, snapshotId: Uint8Array): void {
 /** The facts of a snapshot's tree, as they were kept. */
 export class StoredFacts {
   readonly #numbers: BigInt64Array;
+  /** The same, six words for each path. */
+  readonly words: Uint32Array;
 
   private constructor(numbers: BigInt64Array) {
     this.#numbers = numbers;
+    this.words = new Uint32Array(numbers.buffer);
   }
 
   /** @returns undefined for bytes that are not the whole facts of this snapshot. */
@@ -84,6 +139,21 @@ export class StoredFacts {
       this.#numbers[at] === BigInt.asIntN(64, device) &&
       this.#numbers[at + 1] === BigInt.asIntN(64, inode) &&
       this.#numbers[at + 2] === BigInt.asIntN(64, changedNs)
+    );
+  }
+  /** The same, of facts in words. */
+  hasWords(ordinal: number, { words: now }: FactWords): boolean {
+    const { words } = this;
+    const at = ordinal * WORDS;
+    const isKnown = words[at + 2] !== 0 || words[at + 3] !== 0;
+    return (
+      isKnown &&
+      words[at + 4] === now[4] &&
+      words[at + 5] === now[5] &&
+      words[at + 2] === now[2] &&
+      words[at + 3] === now[3] &&
+      words[at] === now[0] &&
+      words[at + 1] === now[1]
     );
   }
 }

@@ -9,25 +9,59 @@ export interface PlacedTree {
   readonly runs: SpaceRuns;
 }
 
+/** Pages of a space that are those of the base: runs of page numbers. */
+export interface InheritedRuns {
+  readonly start: Float64Array;
+  readonly length: Float64Array;
+}
+
 /** Puts blocks where those of the base were that begin with the same path. */
 export function placeBlocks(
   blocks: readonly TreeBlock[],
   base: { readonly tree: StoredTree; readonly treeRuns: SpaceRuns } | undefined,
 ): PlacedTree {
+  return placeTree(blocks, base).tree;
+}
+
+/** The same, and says which pages are those of the base: of blocks that were kept. */
+export function placeTree(
+  blocks: readonly TreeBlock[],
+  base: { readonly tree: StoredTree; readonly treeRuns: SpaceRuns } | undefined,
+): { readonly tree: PlacedTree; readonly inherited: InheritedRuns } {
   const known = new Map(base?.tree.blocks.map((block) => [keyOf(block.firstPath), block]));
   let next = endOf(base?.treeRuns);
-  const placed = blocks.map(({ firstPath, bytes }) => {
+  const placed = blocks.map(({ firstPath, bytes, kept }) => {
+    if (kept !== undefined) return { address: kept.address, bytes, isKept: true };
     const strides = Math.ceil(bytes.length / PAGE_BYTES / BLOCK_STRIDE);
     const before = known.get(keyOf(firstPath));
     if (before !== undefined && strides <= Math.ceil(before.pages / BLOCK_STRIDE)) {
-      return { address: before.address, bytes };
+      return { address: before.address, bytes, isKept: false };
     }
     const address = next;
     next += strides * BLOCK_STRIDE;
-    return { address, bytes };
+    return { address, bytes, isKept: false };
   });
   placed.sort((a, b) => a.address - b.address);
-  return join(placed);
+  return { tree: join(placed), inherited: inheritedOf(placed) };
+}
+
+function inheritedOf(
+  blocks: readonly { readonly bytes: Uint8Array; readonly isKept: boolean }[],
+): InheritedRuns {
+  const start: number[] = [];
+  const length: number[] = [];
+  let [page, end] = [0, -1];
+  for (const { bytes, isKept } of blocks) {
+    const pages = bytes.length / PAGE_BYTES;
+    if (isKept && page === end) length.push((length.pop() as number) + pages);
+    else if (isKept) {
+      start.push(page);
+      length.push(pages);
+    }
+    page += pages;
+    if (isKept) end = page;
+  }
+  return { start: Float64Array.from(start), length: Float64Array.from(length) };
 }
 
 /** A path as a key: each byte a character. */

@@ -11,7 +11,6 @@ import { pagesOf } from '../bytes/page.ts';
 import { StoreError } from '../errors.ts';
 import { ByteWriter } from '../bytes/writer.ts';
 import { AddressSpace } from './addresses.ts';
-import { BlockBuilder, type TreeBlock } from './block.ts';
 import {
   encodeBody,
   NO_EXTENTS,
@@ -24,8 +23,14 @@ import { NumberColumn, shareNumbers } from './columns.ts';
 import { ContentTable, type ContentPlace, type TreeContents } from './contents.ts';
 import { cutPieces } from './cut-pieces.ts';
 import type { TreeNode } from './entry.ts';
-import { PathFactsBuilder, type PathFacts, type StoredFacts } from './path-facts.ts';
-import { placeBlocks, type PlacedTree } from './place-blocks.ts';
+import { KeptBlocks } from './kept-blocks.ts';
+import {
+  PathFactsBuilder,
+  type FactWords,
+  type PathFacts,
+  type StoredFacts,
+} from './path-facts.ts';
+import { placeTree, type InheritedRuns, type PlacedTree } from './place-blocks.ts';
 import { inOrder, orderOf, pagesAt, subtract, unite, type Pieces } from './runs.ts';
 import type { SpaceRuns, StoredTree, TreeCursor } from './tree.ts';
 
@@ -59,11 +64,13 @@ export interface PlanBase {
 /** How a tree is stored. */
 export interface TreePlan {
   readonly tree: PlacedTree;
+  /** Runs of the tree's own pages that are those of the base. */
+  readonly treeInherited: InheritedRuns;
   /** The space `files`. */
   readonly runs: SpaceRuns;
   readonly pageCount: number;
   /** Runs of its pages that are those of the base. */
-  readonly inherited: { readonly start: Float64Array; readonly length: Float64Array };
+  readonly inherited: InheritedRuns;
   readonly contents: Pick<
     TreeContents,
     | 'page'
@@ -82,10 +89,32 @@ export interface TreePlan {
   readonly readCount: number;
 }
 
-/** Plans a tree. */
-export function planTree(steps: Iterable<PlanStep>, base: PlanBase | undefined): TreePlan {
+/** Names in one directory, in their order, that have been looked at. */
+export interface PathRun {
+  /** The directory with '/' at its end, and the names in it; latin1, one character a byte. */
+  readonly directory: string;
+  readonly names: readonly string[];
+  /** Which of the names: from this one on, up to this one. */
+  readonly first: number;
+  readonly end: number;
+  /**
+   * The facts about one of them, valid until the next is asked for; undefined where more than that
+   * must be known to say that it is the same.
+   */
+  readonly facts: (name: number) => FactWords | undefined;
+}
+
+/** Passes over names as long as they are the next ones of the base, unchanged; returns how many. */
+export type PassOver = (run: PathRun) => number;
+
+/** Plans a tree. The steps may be told to leave out what is passed over. */
+export function planTree(
+  steps: Iterable<PlanStep> | ((passOver: PassOver) => Iterable<PlanStep>),
+  base: PlanBase | undefined,
+): TreePlan {
   const plan = new Plan(base);
-  for (const step of steps) plan.add(step);
+  const all = typeof steps === 'function' ? steps((run) => plan.passOver(run)) : steps;
+  for (const step of all) plan.add(step);
   return plan.finish();
 }
 
@@ -94,8 +123,7 @@ class Plan {
   readonly #cursor: TreeCursor | undefined;
   #hasBase: boolean;
   readonly #addresses: AddressSpace;
-  readonly #builder = new BlockBuilder();
-  readonly #blocks: TreeBlock[] = [];
+  readonly #blocks: KeptBlocks;
   readonly #contents = new ContentTable();
   readonly #facts = new PathFactsBuilder();
   /** What the base has and this tree has not, or has to be read again. */
@@ -112,6 +140,7 @@ class Plan {
 
   constructor(base: PlanBase | undefined) {
     this.#base = base;
+    this.#blocks = new KeptBlocks(base?.tree);
     this.#cursor = base?.tree.cursor();
     this.#hasBase = this.#cursor?.next() ?? false;
     this.#addresses = new AddressSpace(base?.fileRuns);
@@ -121,8 +150,8 @@ class Plan {
     const isInBase = this.#advanceTo(step);
     const isUnchanged = isInBase && this.#isUnchanged(step);
     if (isUnchanged && !step.hasOtherNames) {
-      const { path, bodyBytes } = this.#cursor as TreeCursor;
-      this.#write(path, step, bodyBytes);
+      this.#remember(step);
+      this.#blocks.keep(this.#cursor as TreeCursor);
       this.#next();
       return;
     }
@@ -134,7 +163,8 @@ class Plan {
     const extents = this.#placeContent(step, node, old, isUnchanged);
     this.#body.clear();
     encodeBody(this.#body, node, extents);
-    this.#write(step.path, step, this.#body.bytes());
+    this.#remember(step);
+    this.#blocks.add(step.path, this.#body.bytes());
     if (isInBase) this.#next();
   }
 
@@ -194,11 +224,28 @@ class Plan {
     });
   }
 
-  #write(path: Uint8Array, { facts, isSettled }: PlanStep, body: Uint8Array): void {
+  #remember({ facts, isSettled }: PlanStep): void {
     this.#facts.add(isSettled ? facts : undefined);
     this.#paths += 1;
-    const block = this.#builder.add(path, body);
-    if (block !== undefined) this.#blocks.push(block);
+  }
+
+  /** The same as a step for each: 0.2 us instead of 2, of which there are 100,000. */
+  passOver(run: PathRun): number {
+    const { directory, names, first, end } = run;
+    const cursor = this.#cursor;
+    const known = this.#base?.facts;
+    if (cursor === undefined || known === undefined) return 0;
+    let name = first;
+    for (; name < end && this.#hasBase; name++) {
+      if (!cursor.isAt(directory, names[name] as string)) break;
+      const now = run.facts(name);
+      if (now === undefined || !known.hasWords(cursor.ordinal, now)) break;
+      this.#facts.copy(known, cursor.ordinal);
+      this.#paths += 1;
+      this.#blocks.keep(cursor);
+      this.#next();
+    }
+    return name - first;
   }
 
   finish(): TreePlan {
@@ -206,14 +253,14 @@ class Plan {
       this.#leave((this.#cursor as TreeCursor).body.extents);
       this.#next();
     }
-    const last = this.#builder.finish();
-    if (last !== undefined) this.#blocks.push(last);
     const none = { runStart: new Float64Array(0), runLength: new Float64Array(0) };
     const kept = subtract(this.#base?.fileRuns ?? none, piecesOf(this.#gone));
     const read = piecesOf(this.#read);
     const runs = unite(kept, read);
+    const { tree, inherited } = placeTree(this.#blocks.finish(), this.#base);
     return {
-      tree: placeBlocks(this.#blocks, this.#base),
+      tree,
+      treeInherited: inherited,
       runs,
       pageCount: runs.runLength.reduce((sum, pages) => sum + pages, 0),
       inherited: { start: pagesAt(runs, kept.runStart), length: kept.runLength },

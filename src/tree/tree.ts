@@ -7,7 +7,7 @@
  */
 import { PAGE_BYTES } from '../bytes/page.ts';
 import { StoreError } from '../errors.ts';
-import { BlockCursor } from './block.ts';
+import { BlockCursor, type BlockPlace } from './block.ts';
 import type { TreeBody } from './body.ts';
 import { comparePaths } from './entry.ts';
 
@@ -18,17 +18,6 @@ export const BLOCK_STRIDE = 64;
 export interface SpaceRuns {
   readonly runStart: Float64Array;
   readonly runLength: Float64Array;
-}
-
-/** Where a block lies. */
-export interface BlockPlace {
-  readonly firstPath: Uint8Array;
-  /** Address of its first page / 4096. */
-  readonly address: number;
-  /** Pages that it takes. */
-  readonly pages: number;
-  /** Its first byte in the space. */
-  readonly offset: number;
 }
 
 /** Reads a tree, path by path. */
@@ -51,11 +40,17 @@ export class StoredTree {
 
   /** A cursor before the first path. */
   cursor(): TreeCursor {
-    return new TreeCursor(this.blocks, (block) => this.#open(block));
+    return new TreeCursor(this.blocks, (block) => this.open(block));
   }
 
-  #open({ offset }: BlockPlace): BlockCursor {
+  /** A cursor before the first path of a block. */
+  open({ offset }: BlockPlace): BlockCursor {
     return new BlockCursor(this.#bytes.subarray(offset), { file: this.#file, offset });
+  }
+
+  /** The pages of a block. */
+  bytesOf({ offset, pages }: BlockPlace): Uint8Array {
+    return this.#bytes.subarray(offset, offset + pages * PAGE_BYTES);
   }
 }
 
@@ -90,6 +85,26 @@ export class TreeCursor {
     this.#lastPath = undefined;
     this.ordinal += 1;
     return true;
+  }
+
+  /** Number of the current record's block in the order of paths. */
+  get block(): number {
+    return this.#next - 1;
+  }
+
+  /** The current record's number in its block, from 1, and how many the block has. */
+  get doneInBlock(): number {
+    return (this.#cursor as BlockCursor).done;
+  }
+
+  /** See above. */
+  get countOfBlock(): number {
+    return (this.#cursor as BlockCursor).count;
+  }
+
+  /** Whether the current path is that of a name in a directory: see {@link BlockCursor}. */
+  isAt(directory: string, name: string): boolean {
+    return (this.#cursor as BlockCursor).isAt(directory, name);
   }
 
   /** Path of the current record. */

@@ -1,159 +1,154 @@
 /**
- * Looks at many names of a directory on two threads: half of a walk's time is the kernel's, for one
- * name after the other. The walker hands half of each batch to another thread through shared memory
- * and meanwhile looks at the rest; where nobody is there to help, it looks at all of them.
+ * Looks at many names of a directory on two threads: most of a walk's time is the kernel's, for one
+ * name after the other. Names are put into memory that both share; each thread takes the next few
+ * that nobody has taken, the walker only when it has nothing better to do. Where nobody is there to
+ * help, the walker looks at all of them.
  *
  * Neither side depends on the other: a helper that comes late, or dies, costs time only.
  */
-import type { Files, NodeFacts, NodeType } from '../files/files.ts';
+import type { Files, NodeFacts } from '../files/files.ts';
+import { lookupMemory, NameLookups, type LookupMemory } from '../files/name-lookups.ts';
+import type { StatxAnswers } from '../files/statx.ts';
 
-/** Names that are looked at in one batch. */
+/** Names that are put into the memory at once, at most. */
 export const LOOKOUT_NAMES = 1024;
+/** Names that a thread takes at once. */
+export const NAMES_OF_PART = 64;
+/** Fewer are looked at before another thread would be awake. */
+const WORTH_SHARING = 2 * NAMES_OF_PART;
+const PARTS = LOOKOUT_NAMES / NAMES_OF_PART;
 
-/** Fewer are looked at before they would be handed over. */
-const WORTH_SHARING = 64;
-const HALF = LOOKOUT_NAMES / 2;
-/** A name has at most 255 bytes, and a zero. */
-const NAME_BYTES = 256;
-const NUMBERS = 9;
-const LONGS = 4;
-
-/** What the first word of the control memory says. */
-const STATE = { absent: 0, ready: 1, asked: 2, answered: 3, ended: 4 } as const;
-/** After so long without an answer, the walker looks itself. */
+/** Words of the control memory; behind them, one for each part: whether it has been looked at. */
+const WORD = { round: 0, isBusy: 1, next: 2, names: 3, fd: 4, parts: 5 } as const;
+/** The round says: odd, the memory is the walker's; even, there are names; this, the walk ended. */
+const ENDED = -1;
+/** After so long without the other thread, the walker goes on alone. */
 const PATIENCE_MS = 5000;
-
-const TYPES: readonly NodeType[] = [
-  'file',
-  'directory',
-  'link',
-  'fifo',
-  'socket',
-  'character',
-  'block',
-];
 
 /** Memory that both threads share. */
 export interface LookoutMemory {
-  /** State, descriptor of the directory, bytes of the names. */
   readonly control: Int32Array;
-  readonly names: Uint8Array;
-  /** Of each name, nine numbers; the first is 0 where looking failed. */
-  readonly numbers: Float64Array;
-  readonly longs: BigInt64Array;
+  readonly lookups: LookupMemory;
 }
 
-/** New memory, with nobody there yet. */
+/** New memory, with nothing to look at yet. */
 export function newLookout(): LookoutMemory {
-  return {
-    control: new Int32Array(new SharedArrayBuffer(3 * 4)),
-    names: new Uint8Array(new SharedArrayBuffer(HALF * NAME_BYTES)),
-    numbers: new Float64Array(new SharedArrayBuffer(HALF * NUMBERS * 8)),
-    longs: new BigInt64Array(new SharedArrayBuffer(HALF * LONGS * 8)),
-  };
+  const control = new Int32Array(new SharedArrayBuffer((WORD.parts + PARTS) * 4));
+  control[WORD.round] = 1;
+  return { control, lookups: lookupMemory(LOOKOUT_NAMES, true) };
 }
 
 /** Sends the helper away; for whoever has waited for the walker. */
 export function endLookout({ control }: LookoutMemory): void {
-  Atomics.store(control, 0, STATE.ended);
-  Atomics.notify(control, 0);
+  Atomics.store(control, WORD.round, ENDED);
+  Atomics.notify(control, WORD.round);
 }
 
-/** The helper's side: looks at what it is asked for until the walk has ended. */
-export function serveLookout(files: Files, memory: LookoutMemory): void {
-  const { control } = memory;
-  Atomics.compareExchange(control, 0, STATE.absent, STATE.ready);
-  for (;;) {
-    const state = Atomics.load(control, 0);
-    if (state === STATE.ended) return;
-    if (state !== STATE.asked) {
-      Atomics.wait(control, 0, state);
+/** The helper's side: looks at what nobody has taken yet until the walk has ended. */
+export function serveLookout(files: Files, { control, lookups }: LookoutMemory): void {
+  const names = new NameLookups(lookups);
+  for (let seen = 0; ;) {
+    const round = Atomics.load(control, WORD.round);
+    if (round === ENDED) return;
+    if (round === seen || round % 2 === 1) {
+      Atomics.wait(control, WORD.round, round);
       continue;
     }
-    answer(files, memory);
-    Atomics.compareExchange(control, 0, STATE.asked, STATE.answered);
-    Atomics.notify(control, 0);
+    seen = round;
+    Atomics.store(control, WORD.isBusy, 1);
+    try {
+      // The walker takes the memory back in the other order: one of both sees what the other does.
+      if (Atomics.load(control, WORD.round) === round) {
+        while (takePart(files, names, control));
+      }
+    } finally {
+      Atomics.store(control, WORD.isBusy, 0);
+      Atomics.notify(control, WORD.isBusy);
+    }
   }
 }
 
-function answer(files: Files, memory: LookoutMemory): void {
-  const { control, names, numbers } = memory;
-  const [, fd = -1, bytes = 0] = control;
-  const asked = Buffer.from(names.buffer).toString('latin1', 0, bytes).split('\0');
-  const found = files.inspectNames(asked, fd);
-  for (const [i, facts] of found.entries()) {
-    // Where there are none, the walker looks itself, and says what is wrong.
-    if (facts === undefined) numbers[i * NUMBERS] = 0;
-    else write(memory, i, facts);
+/** Looks at the next part, if there is one that nobody has taken. */
+function takePart(files: Files, lookups: NameLookups, control: Int32Array): boolean {
+  const first = Atomics.add(control, WORD.next, NAMES_OF_PART);
+  const names = control[WORD.names] as number;
+  if (first >= names) return false;
+  const end = Math.min(first + NAMES_OF_PART, names);
+  try {
+    files.inspectNames(lookups, first, end, control[WORD.fd] as number);
+  } catch {
+    // Without an answer, each is looked at by itself, which says what is wrong.
+    for (let i = first; i < end; i++) lookups.answers.clear(i);
   }
-}
-
-function write({ numbers, longs }: LookoutMemory, i: number, facts: NodeFacts): void {
-  let at = i * NUMBERS;
-  numbers[at++] = TYPES.indexOf(facts.type) + 1;
-  numbers[at++] = facts.mode;
-  numbers[at++] = facts.linkCount;
-  numbers[at++] = facts.uid;
-  numbers[at++] = facts.gid;
-  numbers[at++] = facts.sizeBytes;
-  numbers[at++] = facts.allocatedBytes;
-  numbers[at++] = facts.deviceMajor;
-  numbers[at] = facts.deviceMinor;
-  at = i * LONGS;
-  longs[at++] = facts.inode;
-  longs[at++] = facts.device;
-  longs[at++] = facts.changedNs;
-  longs[at] = facts.modifiedNs;
-}
-
-function read({ numbers, longs }: LookoutMemory, i: number): NodeFacts | undefined {
-  const at = i * NUMBERS;
-  const type = TYPES[(numbers[at] as number) - 1];
-  if (type === undefined) return undefined;
-  const long = i * LONGS;
-  return {
-    type,
-    kind: type === 'file' || type === 'directory' || type === 'link' ? type : 'other',
-    mode: numbers[at + 1] as number,
-    linkCount: numbers[at + 2] as number,
-    uid: numbers[at + 3] as number,
-    gid: numbers[at + 4] as number,
-    sizeBytes: numbers[at + 5] as number,
-    allocatedBytes: numbers[at + 6] as number,
-    deviceMajor: numbers[at + 7] as number,
-    deviceMinor: numbers[at + 8] as number,
-    inode: BigInt.asUintN(64, longs[long] as bigint),
-    device: BigInt.asUintN(64, longs[long + 1] as bigint),
-    changedNs: longs[long + 2] as bigint,
-    modifiedNs: longs[long + 3] as bigint,
-  };
+  const word = WORD.parts + first / NAMES_OF_PART;
+  Atomics.store(control, word, 1);
+  Atomics.notify(control, word);
+  return true;
 }
 
 /** The walker's side. */
 export class Lookout {
   readonly #files: Files;
-  #memory: LookoutMemory | undefined;
+  /** Of this thread alone where there is no other one. */
+  #memory: LookoutMemory;
+  #lookups: NameLookups;
+  #isHelped: boolean;
 
   /** @param memory undefined where there is no other thread. */
   constructor(files: Files, memory: LookoutMemory | undefined) {
     this.#files = files;
-    this.#memory = memory;
+    this.#memory = memory ?? ownMemory();
+    this.#lookups = new NameLookups(this.#memory.lookups);
+    this.#isHelped = memory !== undefined;
+  }
+
+  /** What the system says of the names, from the number 0 on, as far as they are ready. */
+  get answers(): StatxAnswers {
+    return this.#lookups.answers;
   }
 
   /**
-   * Looks at names (latin1) of an open directory, at most {@link LOOKOUT_NAMES}.
-   *
-   * @returns for each its facts, or undefined where they could not be got.
+   * Begins to look at names (latin1) of an open directory, from the number `first` up to `end`; at
+   * most {@link LOOKOUT_NAMES}. The descriptor is wanted up to the next call, or `stop`.
    */
-  look(names: readonly string[], fd: number): (NodeFacts | undefined)[] {
-    const first = this.#ask(names, fd);
-    if (first === names.length) return this.#files.inspectNames(names, fd);
-    const facts = this.#files.inspectNames(names.slice(0, first), fd);
-    const memory = this.#awaitAnswer();
-    for (let i = first; i < names.length; i++) {
-      facts.push(memory === undefined ? undefined : read(memory, i - first));
+  look(names: readonly string[], first: number, end: number, fd: number): void {
+    this.stop();
+    const { control } = this.#memory;
+    const count = end - first;
+    for (let i = 0; i < count; i++) this.#lookups.setName(i, names[first + i] as string);
+    control.fill(0, WORD.parts);
+    control[WORD.names] = count;
+    control[WORD.fd] = fd;
+    Atomics.store(control, WORD.next, 0);
+    if (!this.#isHelped || count < WORTH_SHARING) return;
+    Atomics.add(control, WORD.round, 1);
+    Atomics.notify(control, WORD.round);
+  }
+
+  /**
+   * Waits for an answer, and looks at names meanwhile.
+   *
+   * @returns the number of the first answer behind it that is not ready.
+   */
+  ready(answer: number): number {
+    let part = Math.floor(answer / NAMES_OF_PART);
+    while (!this.#isReady(part)) {
+      if (!takePart(this.#files, this.#lookups, this.#memory.control)) this.#await(part);
     }
-    return facts;
+    while (this.#isReady(part)) part += 1;
+    return Math.min(part * NAMES_OF_PART, this.#memory.control[WORD.names] as number);
+  }
+
+  #isReady(part: number): boolean {
+    return part < PARTS && Atomics.load(this.#memory.control, WORD.parts + part) === 1;
+  }
+
+  /** Waits for a part that the other thread has taken. */
+  #await(part: number): void {
+    // Mostly it will be there at once: to sleep and wake takes 50 us.
+    for (let i = 0; i < 2000; i++) if (this.#isReady(part)) return;
+    Atomics.wait(this.#memory.control, WORD.parts + part, 0, PATIENCE_MS);
+    if (!this.#isReady(part)) this.#goOnAlone();
   }
 
   /** Looks at one name. @throws what the system says. */
@@ -161,37 +156,40 @@ export class Lookout {
     return this.#files.inspect(Buffer.from(name, 'latin1'), fd);
   }
 
-  /** Hands the second half of the names over; returns how many are left to look at here. */
-  #ask(names: readonly string[], fd: number): number {
-    const memory = this.#memory;
-    const isReady = memory !== undefined && Atomics.load(memory.control, 0) === STATE.ready;
-    if (!isReady || names.length < WORTH_SHARING) return names.length;
-    const first = Math.ceil(names.length / 2);
-    const bytes = Buffer.from(memory.names.buffer).write(names.slice(first).join('\0'), 'latin1');
-    memory.control[1] = fd;
-    memory.control[2] = bytes;
-    Atomics.store(memory.control, 0, STATE.asked);
-    Atomics.notify(memory.control, 0);
-    return first;
+  /** Waits until nobody looks any more; what is not ready never will be. */
+  stop(): void {
+    const { control } = this.#memory;
+    const round = Atomics.load(control, WORD.round);
+    if (!this.#isHelped || round % 2 === 1) return;
+    Atomics.compareExchange(control, WORD.round, round, round + 1);
+    Atomics.store(control, WORD.next, LOOKOUT_NAMES);
+    if (Atomics.load(control, WORD.isBusy) === 1) {
+      Atomics.wait(control, WORD.isBusy, 1, PATIENCE_MS);
+    }
+    if (Atomics.load(control, WORD.isBusy) === 1) this.#goOnAlone();
   }
 
-  #awaitAnswer(): LookoutMemory | undefined {
-    const { control } = this.#memory as LookoutMemory;
-    // Mostly it is there already, or will be at once: to sleep and wake takes 50 us.
-    for (let i = 0; i < 2000 && Atomics.load(control, 0) === STATE.asked; i++);
-    if (Atomics.load(control, 0) === STATE.asked)
-      Atomics.wait(control, 0, STATE.asked, PATIENCE_MS);
-    const memory = this.#memory;
-    if (Atomics.compareExchange(control, 0, STATE.answered, STATE.ready) === STATE.answered) {
-      return memory;
-    }
+  /**
+   * The other thread may still be writing: from now on, in memory of this one alone. There are no
+   * answers there: each name is looked at by itself.
+   */
+  #goOnAlone(): void {
     this.close();
-    return undefined;
+    const names = this.#memory.control[WORD.names] as number;
+    this.#memory = ownMemory();
+    this.#memory.control.fill(1, WORD.parts);
+    this.#memory.control[WORD.names] = names;
+    this.#lookups = new NameLookups(this.#memory.lookups);
   }
 
   /** Sends the other thread away. */
   close(): void {
-    if (this.#memory !== undefined) endLookout(this.#memory);
-    this.#memory = undefined;
+    if (this.#isHelped) endLookout(this.#memory);
+    this.#isHelped = false;
   }
+}
+
+function ownMemory(): LookoutMemory {
+  const control = new Int32Array(WORD.parts + PARTS);
+  return { control, lookups: lookupMemory(LOOKOUT_NAMES, false) };
 }

@@ -10,6 +10,7 @@
 import { storageError, StoreError, systemCode } from '../errors.ts';
 import { DirectoryHandles } from '../files/directory-handles.ts';
 import type { Files, NodeFacts } from '../files/files.ts';
+import type { StatxAnswers } from '../files/statx.ts';
 import { Lookout, LOOKOUT_NAMES, type LookoutMemory } from './lookout.ts';
 
 /** What a tree may be like at most. */
@@ -27,6 +28,21 @@ export interface WalkOptions extends Partial<WalkLimits> {
   readonly mayVanish?: boolean;
   /** Memory of another thread that helps, see lookout.ts. */
   readonly lookout?: LookoutMemory | undefined;
+  /** Says how many names of a run, from the first on, need not be met; none is a directory. */
+  readonly passOver?: ((run: WalkedRun) => number) | undefined;
+}
+
+/** Names of one directory that have been looked at. */
+export interface WalkedRun {
+  /** The directory with '/' at its end, and the names in it; latin1, one character a byte. */
+  readonly directory: string;
+  readonly names: readonly string[];
+  /** Which of the names: from this one on, up to this one. */
+  readonly first: number;
+  readonly end: number;
+  /** What the system says of them, and which of the names the first answer is of. */
+  readonly answers: StatxAnswers;
+  readonly firstAnswer: number;
 }
 
 /** More than containers hold; raise them for one that holds more. */
@@ -91,7 +107,7 @@ function bytesOf(directory: string, name: string): Uint8Array {
 export function* walkTree(
   files: Files,
   root: string,
-  { mayVanish = false, lookout, ...limits }: WalkOptions = {},
+  { mayVanish = false, lookout, passOver, ...limits }: WalkOptions = {},
 ): Generator<WalkedNode, void, undefined> {
   let fd: number;
   try {
@@ -106,6 +122,7 @@ export function* walkTree(
     limits: { ...DEFAULT_WALK_LIMITS, ...limits },
     mayVanish,
     lookout,
+    passOver,
   });
   try {
     yield* walk.nodes();
@@ -113,6 +130,11 @@ export function* walkTree(
     walk.close();
     files.close(fd);
   }
+}
+
+/** The names that were looked at, and are left. */
+function runOf({ prefix, names, next, end, first }: Level): Omit<WalkedRun, 'answers'> {
+  return { directory: prefix, names, first: next, end, firstAnswer: first };
 }
 
 /** A directory on the way: names are latin1, one character a byte. */
@@ -123,10 +145,16 @@ interface Level {
   readonly inode: bigint;
   readonly names: readonly string[];
   next: number;
-  /** The facts about the next names, from the number `first` on. */
+  /** There are answers for the names from the number `first` on, up to `end`. */
   first: number;
-  facts: readonly (NodeFacts | undefined)[];
+  end: number;
+  /** Up to this name, they are being looked at. */
+  asked: number;
+  /** The answers; undefined while they are the lookout's. */
+  answers: StatxAnswers | undefined;
 }
+
+const NOT_LOOKED = { first: 0, end: 0, asked: 0, answers: undefined };
 
 class Walk {
   readonly #files: Files;
@@ -134,6 +162,7 @@ class Walk {
   readonly #limits: WalkLimits;
   readonly #mayVanish: boolean;
   readonly #lookout: Lookout;
+  readonly #passOver: WalkOptions['passOver'];
   readonly #handles: DirectoryHandles;
   /** The root counts. */
   #entries = 1;
@@ -146,12 +175,14 @@ class Walk {
       limits,
       mayVanish,
       lookout,
+      passOver,
     }: {
       readonly root: string;
       readonly fd: number;
       readonly limits: WalkLimits;
       readonly mayVanish: boolean;
       readonly lookout: LookoutMemory | undefined;
+      readonly passOver: WalkOptions['passOver'];
     },
   ) {
     this.#files = files;
@@ -159,6 +190,7 @@ class Walk {
     this.#limits = limits;
     this.#mayVanish = mayVanish;
     this.#lookout = new Lookout(files, lookout);
+    this.#passOver = passOver;
     this.#handles = new DirectoryHandles(files, fd);
   }
 
@@ -184,15 +216,22 @@ class Walk {
         entered = this.#enterUnlessGone(node);
       }
       if (entered === undefined) levels.pop();
-      else levels.push(entered);
+      else {
+        this.#keepAnswers(level);
+        levels.push(entered);
+      }
     }
   }
 
-  /** @returns undefined for what has vanished. */
+  /** @returns undefined for what has vanished, and when all that was looked at is passed over. */
   #next(level: Level, fd: number): WalkedNode | undefined {
-    if (level.next >= level.first + level.facts.length) this.#look(level, fd);
-    const facts = level.facts[level.next - level.first];
+    if (level.next >= level.end) this.#look(level, fd);
+    const answers = level.answers ?? this.#lookout.answers;
+    level.next += this.#passOver?.({ ...runOf(level), answers }) ?? 0;
+    if (level.next >= level.end) return undefined;
+    const answer = level.next - level.first;
     const name = level.names[level.next++]!;
+    const facts = answers.facts(answer) ?? this.#lookAtOne(level, name, fd);
     if (facts === undefined) return undefined;
     const { pathBytes } = this.#limits;
     const { prefix } = level;
@@ -207,15 +246,23 @@ class Walk {
    * 100,000 take 650 ms instead of 350, because the kernel has left the processor's caches.
    */
   #look(level: Level, fd: number): void {
-    level.first = level.next;
-    const names = level.names.slice(level.next, level.next + LOOKOUT_NAMES);
-    try {
-      level.facts = this.#lookout.look(names, fd);
-      if (!level.facts.includes(undefined)) return;
-    } catch {
-      // Which name it was is found out one by one.
+    const { names, next } = level;
+    if (next >= level.asked) {
+      level.first = next;
+      level.asked = Math.min(next + LOOKOUT_NAMES, names.length);
+      level.answers = undefined;
+      this.#lookout.look(names, next, level.asked, fd);
     }
-    level.facts = names.map((name) => this.#lookAtOne(level, name, fd));
+    level.end = level.first + this.#lookout.ready(next - level.first);
+  }
+
+  /** Another directory is looked at next: the answers are copied that are still wanted. */
+  #keepAnswers(level: Level): void {
+    const { first, next, end } = level;
+    if (level.answers === undefined) this.#lookout.stop();
+    level.answers = (level.answers ?? this.#lookout.answers).copy(next - first, end - first);
+    level.first = next;
+    level.asked = end;
   }
 
   #lookAtOne(level: Level, name: string, fd: number): NodeFacts | undefined {
@@ -253,7 +300,7 @@ class Walk {
     });
     const prefix = path.length === 0 ? '' : `${Buffer.from(path).toString('latin1')}/`;
     // The order of latin1 is that of the bytes.
-    return { prefix, path, inode, names: names.sort(), next: 0, first: 0, facts: [] };
+    return { prefix, path, inode, names: names.sort(), next: 0, ...NOT_LOOKED };
   }
 
   /** Opens a directory, if need be again; it must be the one that was looked at. */

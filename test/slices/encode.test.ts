@@ -63,7 +63,7 @@ function decoded({ buffer }: FrameToEncode, length: number | undefined, type: nu
 describe('encode', () => {
   const slice = fullSlice();
   const before = Uint8Array.from(slice.pages);
-  const pagesOf = (pages: readonly number[]) => Buffer.concat(pages.map((i) => slice.views[i]!));
+  const pagesOf = (pages: readonly number[]) => Buffer.concat(pages.map((i) => slice.view(i)));
   const of = { slice: slice.handle, type: BLOCK.frame, level: 1 };
 
   it('makes a block of raw bytes, of any number and kind', () => {

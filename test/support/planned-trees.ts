@@ -8,8 +8,14 @@ import type { TreeContents } from '../../src/tree/contents.ts';
 import { pathOf } from '../../src/tree/contents-of.ts';
 import type { TreeEntry } from '../../src/tree/body.ts';
 import { comparePaths, type TreeNode } from '../../src/tree/entry.ts';
-import { sealFacts, StoredFacts } from '../../src/tree/path-facts.ts';
-import { planTree, type PlanBase, type PlanStep, type TreePlan } from '../../src/tree/plan.ts';
+import { FactWords, sealFacts, StoredFacts } from '../../src/tree/path-facts.ts';
+import {
+  planTree,
+  type PassOver,
+  type PlanBase,
+  type PlanStep,
+  type TreePlan,
+} from '../../src/tree/plan.ts';
 import { StoredTree, type SpaceRuns } from '../../src/tree/tree.ts';
 import { bytesOf, MADE_FILE, plainNode, runsOf, textOf } from './made-nodes.ts';
 import type { ModelInode, TreeModel } from './tree-model.ts';
@@ -115,7 +121,9 @@ export function planModel(
     const common = { path: bytesOf(path), compare, isSettled: settled.has(path), read, content };
     return { ...common, facts, hasOtherNames: isOneOfMany };
   });
-  const plan = planTree(steps, before === undefined ? undefined : baseOf(before, kept));
+  const base = before === undefined ? undefined : baseOf(before, kept);
+  const plan = planTree(steps, base);
+  checkPassingOver(plan, steps, base, asked);
   expect(asked).toEqual([...inodes.keys()].filter((path) => !isSame(path) || hasOtherNames(path)));
   expect(plan.pathCount).toBe(sorted.length);
   const wasFile = (path: string): boolean => before?.entries.get(path)?.kind === 'file';
@@ -128,6 +136,51 @@ export function planModel(
   const entries = checkTree(plan, nodes, inodes, pages);
   checkAddresses(entries, before, isSame);
   return { plan, inodes, settled, pages, entries };
+}
+
+/** Plans the same steps again, as a walk does that passes over what it can: nothing may differ. */
+function checkPassingOver(
+  plan: TreePlan,
+  steps: readonly PlanStep[],
+  base: PlanBase | undefined,
+  asked: readonly string[],
+): void {
+  const once = [...asked];
+  const again = planTree((passOver) => stepsLeft(steps, passOver), base);
+  expect(asked).toEqual([...once, ...once]);
+  (asked as string[]).length = once.length;
+  expect(again).toEqual(plan);
+}
+
+/** The steps that are not passed over, one directory's neighbours after the other's. */
+function* stepsLeft(steps: readonly PlanStep[], passOver: PassOver): Generator<PlanStep> {
+  const words = new FactWords();
+  for (let at = 0; at < steps.length; at++) {
+    const directory = directoryOf(steps[at] as PlanStep);
+    let end = at;
+    while (end < steps.length && directoryOf(steps[end] as PlanStep) === directory) end += 1;
+    const names = steps.slice(at, end).map(({ path }) => textOf(path).slice(directory.length));
+    const facts = (name: number): FactWords | undefined => {
+      const { hasOtherNames, isSettled, facts: known } = steps[at + name] as PlanStep;
+      if (hasOtherNames || !isSettled || known === undefined) return undefined;
+      words.setDevice(Number(known.device), 0);
+      words.setInode(Number(known.inode & 0xffffffffn), Number(known.inode >> 32n));
+      // Times of a model are small.
+      words.setChanged(0, Number(known.changedNs));
+      return words;
+    };
+    const passed = passOver({ directory, names, first: 0, end: end - at, facts });
+    expect(passed).toBeLessThanOrEqual(end - at);
+    at += passed;
+    if (passed === names.length) at -= 1;
+    else yield steps[at] as PlanStep;
+  }
+}
+
+/** With '/' at its end; nothing for what is in no directory. */
+function directoryOf({ path }: PlanStep): string {
+  const text = textOf(path);
+  return text.slice(0, text.lastIndexOf('/') + 1);
 }
 
 /** What a store makes of a plan; inherited and read pages are all pages, and each once. */

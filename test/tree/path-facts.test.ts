@@ -1,6 +1,8 @@
 /** Facts of paths: they say that a path is the same only when all of it is. */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  FactWords,
   PathFactsBuilder,
   sealFacts,
   StoredFacts,
@@ -28,6 +30,28 @@ function opened(bytes: Uint8Array = sealed()): StoredFacts {
   const stored = StoredFacts.open(bytes, ID);
   if (stored === undefined) throw new Error('not opened');
   return stored;
+}
+
+/** Facts whose time is still in its parts. */
+interface PathTimes {
+  readonly device: bigint;
+  readonly inode: bigint;
+  readonly second: number;
+  readonly nanosecond: number;
+}
+
+const factsOf = ({ device, inode, second, nanosecond }: PathTimes): PathFacts => ({
+  device,
+  inode,
+  changedNs: BigInt.asIntN(64, BigInt(second) * 1_000_000_000n + BigInt(nanosecond)),
+});
+
+function wordsOf({ device, inode, second, nanosecond }: PathTimes): FactWords {
+  const words = new FactWords();
+  words.setDevice(Number(device & 0xffffffffn), Number(device >> 32n));
+  words.setInode(Number(inode & 0xffffffffn), Number(inode >> 32n));
+  words.setChanged(second, nanosecond);
+  return words;
 }
 
 describe('facts of paths', () => {
@@ -89,6 +113,45 @@ describe('facts of paths', () => {
       changed[offset] = (changed[offset] as number) ^ (1 << (offset % 8));
       expect(StoredFacts.open(changed, ID)).toBeUndefined();
     }
+  });
+
+  it('say the same of words as of numbers', () => {
+    const long = fc.oneof(fc.bigInt(0n, 2n ** 64n - 1n), fc.bigInt(0n, 4n));
+    const second = fc.oneof(
+      fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+      fc.integer({ min: 0, max: 2 }),
+    );
+    const nanosecond = fc.oneof(fc.nat(999_999_999), fc.nat(2));
+    const path = fc.record({ device: long, inode: long, second, nanosecond });
+    const equal = (one: PathTimes, other: PathTimes, known: StoredFacts): void => {
+      const words = wordsOf(other);
+      expect(known.hasWords(0, words)).toBe(known.isSame(0, factsOf(other)));
+      expect(known.hasWords(0, wordsOf(one))).toBe(one.inode !== 0n);
+      expect(known.hasWords(1, words)).toBe(false);
+    };
+    fc.assert(
+      fc.property(path, path, (one, other) => {
+        equal(one, other, opened(sealed([factsOf(one), undefined])));
+        for (const key of ['device', 'inode', 'second', 'nanosecond'] as const) {
+          const mostly = { ...one, [key]: other[key] };
+          equal(one, mostly, opened(sealed([factsOf(one), undefined])));
+        }
+      }),
+    );
+  });
+
+  it('are copied from those of another snapshot', () => {
+    const stored = opened();
+    const builder = new PathFactsBuilder();
+    for (const ordinal of [2, 1, 0]) builder.copy(stored, ordinal);
+    for (let i = 0; i < 1000; i++) builder.copy(stored, 0);
+    const bytes = builder.finish();
+    sealFacts(bytes, ID);
+    const copied = opened(bytes);
+    expect(copied.isSame(0, facts[2] as PathFacts)).toBe(true);
+    expect(copied.isSame(1, facts[0] as PathFacts)).toBe(false);
+    expect(copied.isSame(1002, facts[0] as PathFacts)).toBe(true);
+    expect(copied.length).toBe(1003);
   });
 
   it('lie in memory that all threads share', () => {

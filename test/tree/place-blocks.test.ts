@@ -1,8 +1,8 @@
 /** Places of blocks: they stay as long as the first path does and they fit. */
 import { describe, expect, it } from 'vitest';
-import { BlockBuilder, type TreeBlock } from '../../src/tree/block.ts';
+import { BlockBuilder, type BlockPlace, type TreeBlock } from '../../src/tree/block.ts';
 import { placeBlocks, type PlacedTree } from '../../src/tree/place-blocks.ts';
-import { StoredTree, type BlockPlace } from '../../src/tree/tree.ts';
+import { StoredTree } from '../../src/tree/tree.ts';
 import { bytesOf, MADE_FILE, plainBody, textOf, written } from '../support/made-nodes.ts';
 
 /** A block of one path that takes about so many pages. */

@@ -1,12 +1,15 @@
 /** Two threads see what one sees, and one goes on alone when the other is late, or gone. */
 import { mkdirSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import type { Files, NodeFacts } from '../../src/files/files.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
 import {
   endLookout,
   Lookout,
+  NAMES_OF_PART,
   newLookout,
   serveLookout,
   type LookoutMemory,
@@ -24,7 +27,7 @@ async function startHelper(): Promise<LookoutMemory> {
     endLookout(memory);
     await worker.terminate();
   });
-  while (Atomics.load(memory.control, 0) === 0) await new Promise((done) => setTimeout(done, 5));
+  await once(worker, 'message');
   return memory;
 }
 
@@ -38,51 +41,153 @@ function makeNames(count: number): { root: string; fd: number; names: string[] }
   return { root, fd: openSync(root, 'r'), names };
 }
 
+/** All facts, as they become ready. */
+function lookAt(lookout: Lookout, names: readonly string[], fd: number): (NodeFacts | undefined)[] {
+  lookout.look(names, 0, names.length, fd);
+  return names.map((_, i) => {
+    expect(lookout.ready(i)).toBeGreaterThan(i);
+    return lookout.answers.facts(i);
+  });
+}
+
+/** Looks again and again until another thread has done a part of it. */
+function lookUntilHelped(lookout: Lookout, names: readonly string[], fd: number, alone: unknown) {
+  const before = lookedAtHere;
+  for (let i = 1; i <= 10_000; i++) {
+    expect(lookAt(lookout, names, fd)).toEqual(alone);
+    if (lookedAtHere - before < i * names.length) return;
+  }
+  throw new Error('nobody has helped');
+}
+
+/** How many names this thread has looked at through `counting`. */
+let lookedAtHere = 0;
+const counting: Files = {
+  ...nodeFiles,
+  inspectNames: (lookups, first, end, fd) => {
+    lookedAtHere += end - first;
+    nodeFiles.inspectNames(lookups, first, end, fd);
+  },
+};
+
 it('gives the facts that one thread alone gives, in their order', async () => {
-  const { fd, names } = makeNames(300);
-  const memory = await startHelper();
-  const lookout = new Lookout(nodeFiles, memory);
-  const alone = new Lookout(nodeFiles, undefined).look(names, fd);
-  for (let i = 0; i < 20; i++) expect(lookout.look(names, fd)).toEqual(alone);
-  expect(memory.control[2]).toBe(names.slice(150).join('\0').length);
+  const { fd, names } = makeNames(1000);
+  const alone = lookAt(new Lookout(nodeFiles, undefined), names, fd);
+  expect(alone).not.toContain(undefined);
+  expect(alone.map((facts) => facts?.sizeBytes)).toEqual(names.map((_, i) => i));
+  const lookout = new Lookout(counting, await startHelper());
+  lookUntilHelped(lookout, names, fd, alone);
+  for (let i = 0; i < 50; i++) expect(lookAt(lookout, names, fd)).toEqual(alone);
 });
 
 it('looks at all names itself as long as nobody is there', () => {
-  const { fd, names } = makeNames(100);
-  const memory = newLookout();
-  expect(new Lookout(nodeFiles, memory).look(names, fd)).toHaveLength(100);
-  expect(memory.control[2]).toBe(0);
+  const { fd, names } = makeNames(300);
+  const before = lookedAtHere;
+  expect(lookAt(new Lookout(counting, newLookout()), names, fd)).not.toContain(undefined);
+  expect(lookedAtHere - before).toBe(300);
 });
 
-it('tells which names the other thread could not look at', async () => {
-  const { root, fd, names } = makeNames(100);
-  const memory = await startHelper();
+it('tells which names could not be looked at, by whichever thread', async () => {
+  const { root, fd, names } = makeNames(300);
   unlinkSync(Buffer.from(join(root, names[70] ?? ''), 'latin1'));
-  const facts = new Lookout(nodeFiles, memory).look(names, fd);
-  expect(facts.map((one, i) => (one === undefined ? i : -1)).filter((i) => i >= 0)).toEqual([70]);
+  const alone = lookAt(new Lookout(nodeFiles, undefined), names, fd);
+  expect(alone.flatMap((facts, i) => (facts === undefined ? [i] : []))).toEqual([70]);
+  lookUntilHelped(new Lookout(counting, await startHelper()), names, fd, alone);
+});
+
+it('has no answers where the system refuses them all', () => {
+  const { fd, names } = makeNames(100);
+  const refusing: Files = {
+    ...nodeFiles,
+    inspectNames: () => {
+      throw new Error('refused');
+    },
+  };
+  const lookout = new Lookout(refusing, undefined);
+  expect(lookAt(lookout, names, fd)).toEqual(names.map(() => undefined));
+});
+
+it('has what is ready, and no more, after it has been stopped', async () => {
+  const { fd, names } = makeNames(1000);
+  const lookout = new Lookout(counting, await startHelper());
+  for (let i = 0; i < 20; i++) {
+    lookout.look(names, 0, names.length, fd);
+    const ready = lookout.ready(0);
+    lookout.stop();
+    const before = Array.from({ length: ready }, (_, at) => lookout.answers.facts(at));
+    expect(before).not.toContain(undefined);
+    expect(before.map((facts) => facts?.sizeBytes)).toEqual(before.map((_, at) => at));
+  }
 });
 
 it('goes on alone once the other thread has been sent away', async () => {
-  const { fd, names } = makeNames(100);
+  const { fd, names } = makeNames(300);
   const memory = await startHelper();
-  const lookout = new Lookout(nodeFiles, memory);
+  const lookout = new Lookout(counting, memory);
   lookout.close();
-  expect(lookout.look(names, fd)).toHaveLength(100);
-  expect(memory.control[2]).toBe(0);
+  const before = lookedAtHere;
+  expect(lookAt(lookout, names, fd)).not.toContain(undefined);
+  expect(lookedAtHere - before).toBe(300);
+});
+
+it('leaves the memory to another thread that died over a part, and looks by itself', () => {
+  vi.spyOn(Atomics, 'wait').mockImplementation(() => 'timed-out');
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+  });
+  const { fd, names } = makeNames(300);
+  const memory = newLookout();
+  const lookout = new Lookout(nodeFiles, memory);
+  lookout.look(names, 0, names.length, fd);
+  // What a helper does before it dies.
+  Atomics.store(memory.control, 1, 1);
+  Atomics.add(memory.control, 2, NAMES_OF_PART);
+  expect(lookout.ready(0)).toBe(300);
+  expect(names.map((_, i) => lookout.answers.facts(i))).toEqual(names.map(() => undefined));
+  expect(Atomics.load(memory.control, 0)).toBe(-1);
+  expect(lookAt(lookout, names, fd)).not.toContain(undefined);
+});
+
+it('does not wait for ever for another thread that does not leave the memory', () => {
+  vi.spyOn(Atomics, 'wait').mockImplementation(() => 'timed-out');
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+  });
+  const { fd, names } = makeNames(300);
+  const memory = newLookout();
+  const lookout = new Lookout(nodeFiles, memory);
+  lookout.look(names, 0, names.length, fd);
+  Atomics.store(memory.control, 1, 1);
+  expect(lookAt(lookout, names, fd)).not.toContain(undefined);
+  expect(Atomics.load(memory.control, 0)).toBe(-1);
 });
 
 it('ends at once where the walk has ended before it began', () => {
   const memory = newLookout();
   endLookout(memory);
   serveLookout(nodeFiles, memory);
-  expect(Atomics.load(memory.control, 0)).toBe(4);
+  expect(Atomics.load(memory.control, 0)).toBe(-1);
 });
 
 it('helps a walk to the same nodes', async () => {
-  const { root } = makeNames(2500);
-  const memory = await startHelper();
-  const nodes = (lookout?: LookoutMemory) =>
-    [...walkTree(nodeFiles, root, { lookout })].map(({ path, facts }) => ({ path, facts }));
-  expect(nodes(memory)).toEqual(nodes());
-  expect(memory.control[2]).toBeGreaterThan(0);
+  const { root } = makeNames(9000);
+  for (let i = 0; i < 50; i++) {
+    mkdirSync(join(root, `name-${i}-directory`));
+    writeFileSync(join(root, `name-${i}-directory`, 'file'), '');
+  }
+  const nodes = (files: Files, lookout?: LookoutMemory) =>
+    [...walkTree(files, root, { lookout })].map(({ path, facts }) => ({ path, facts }));
+  const countOf = (walk: () => unknown, expected: unknown): number => {
+    const before = lookedAtHere;
+    expect(walk()).toEqual(expected);
+    return lookedAtHere - before;
+  };
+  const alone = nodes(nodeFiles);
+  expect(alone).toHaveLength(9101);
+  const mostly = countOf(() => nodes(counting), alone);
+  for (let i = 0; i < 100; i++) {
+    const memory = await startHelper();
+    if (countOf(() => nodes(counting, memory), alone) < mostly) return;
+  }
+  throw new Error('nobody has helped');
 });
