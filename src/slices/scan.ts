@@ -124,7 +124,7 @@ function inherit(slice: Slice, first: number, end: number): number {
   // One by one, with a view for each, 100,000 pages take 40 ms.
   let i = first;
   for (; i < end && kinds[i] === PAGE.inherited && basePage[i] === base + i - first; i++) {
-    if (!isKnown(slice, basePage[i] as number)) throw lostParent();
+    if (!isKnown(slice, basePage[i] as number)) throw lostBase();
     kinds[i] = PAGE.same;
   }
   const start = base * DIGEST_BYTES;
@@ -154,8 +154,8 @@ function examine(session: Session, slice: Slice, i: number, length: number): num
   return isReadable(session, slice, base) ? PAGE.same : PAGE.changed;
 }
 
-function lostParent(): StoreError {
-  const message = 'pages of the parent snapshot are needed, and are damaged';
+function lostBase(): StoreError {
+  const message = 'pages of the snapshot before are needed, and are damaged';
   return new StoreError('CORRUPT', message);
 }
 

@@ -27,7 +27,7 @@ export const PAGE = {
   same: 1,
   /** Anything else. */
   changed: 2,
-  /** Not in the images: an incremental dump says that it is the same as the base's. */
+  /** Not read: a dump, or the plan of the files, says that it is the same as the base's. */
   inherited: 3,
 } as const;
 

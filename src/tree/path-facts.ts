@@ -141,6 +141,7 @@ export class StoredFacts {
       this.#numbers[at + 2] === BigInt.asIntN(64, changedNs)
     );
   }
+
   /** The same, of facts in words. */
   hasWords(ordinal: number, { words: now }: FactWords): boolean {
     const { words } = this;

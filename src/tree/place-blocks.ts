@@ -15,19 +15,18 @@ export interface InheritedRuns {
   readonly length: Float64Array;
 }
 
+/** Where blocks lie, and which of their pages are those of the base. */
+export interface PlacedBlocks {
+  readonly tree: PlacedTree;
+  /** Of blocks that were kept. */
+  readonly inherited: InheritedRuns;
+}
+
 /** Puts blocks where those of the base were that begin with the same path. */
 export function placeBlocks(
   blocks: readonly TreeBlock[],
   base: { readonly tree: StoredTree; readonly treeRuns: SpaceRuns } | undefined,
-): PlacedTree {
-  return placeTree(blocks, base).tree;
-}
-
-/** The same, and says which pages are those of the base: of blocks that were kept. */
-export function placeTree(
-  blocks: readonly TreeBlock[],
-  base: { readonly tree: StoredTree; readonly treeRuns: SpaceRuns } | undefined,
-): { readonly tree: PlacedTree; readonly inherited: InheritedRuns } {
+): PlacedBlocks {
   const known = new Map(base?.tree.blocks.map((block) => [keyOf(block.firstPath), block]));
   let next = endOf(base?.treeRuns);
   const placed = blocks.map(({ firstPath, bytes, kept }) => {

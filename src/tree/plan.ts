@@ -3,9 +3,9 @@
  * order, and says what is the same, what is read, and at which addresses everything lies. Nothing
  * is read here but what the source is asked for.
  *
- * What has not changed costs a comparison and the copying of its record: no file is opened, and of
- * its content only the addresses stay. Memory: the records themselves, and some 100 bytes for each
- * path that is read.
+ * What has not changed costs a comparison, and the copying of its record where its neighbours have:
+ * no file is opened, and of its content only the addresses stay. Memory: the records themselves,
+ * and some 100 bytes for each path that is read.
  */
 import { pagesOf } from '../bytes/page.ts';
 import { StoreError } from '../errors.ts';
@@ -30,7 +30,7 @@ import {
   type PathFacts,
   type StoredFacts,
 } from './path-facts.ts';
-import { placeTree, type InheritedRuns, type PlacedTree } from './place-blocks.ts';
+import { placeBlocks, type InheritedRuns, type PlacedTree } from './place-blocks.ts';
 import { inOrder, orderOf, pagesAt, subtract, unite, type Pieces } from './runs.ts';
 import type { SpaceRuns, StoredTree, TreeCursor } from './tree.ts';
 
@@ -257,7 +257,7 @@ class Plan {
     const kept = subtract(this.#base?.fileRuns ?? none, piecesOf(this.#gone));
     const read = piecesOf(this.#read);
     const runs = unite(kept, read);
-    const { tree, inherited } = placeTree(this.#blocks.finish(), this.#base);
+    const { tree, inherited } = placeBlocks(this.#blocks.finish(), this.#base);
     return {
       tree,
       treeInherited: inherited,

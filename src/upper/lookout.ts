@@ -94,12 +94,14 @@ export class Lookout {
   #lookups: NameLookups;
   #isHelped: boolean;
 
-  /** @param memory undefined where there is no other thread. */
+  /** @param memory undefined where there is no other thread; it is for one walk. */
   constructor(files: Files, memory: LookoutMemory | undefined) {
     this.#files = files;
-    this.#memory = memory ?? ownMemory();
+    // Of a walk that was given up, the other thread may still be writing.
+    const shared = memory !== undefined && hasEnded(memory) ? undefined : memory;
+    this.#memory = shared ?? ownMemory();
     this.#lookups = new NameLookups(this.#memory.lookups);
-    this.#isHelped = memory !== undefined;
+    this.#isHelped = shared !== undefined;
   }
 
   /** What the system says of the names, from the number 0 on, as far as they are ready. */
@@ -187,6 +189,10 @@ export class Lookout {
     if (this.#isHelped) endLookout(this.#memory);
     this.#isHelped = false;
   }
+}
+
+function hasEnded({ control }: LookoutMemory): boolean {
+  return Atomics.load(control, WORD.round) === ENDED;
 }
 
 function ownMemory(): LookoutMemory {

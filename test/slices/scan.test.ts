@@ -232,7 +232,7 @@ describe('pages that an incremental dump inherits', () => {
       marked(slice);
       slice.basePage[8] = -1;
     };
-    expect(() => scanOver(base, garbage, { prepare })).toThrow(/pages of the parent snapshot/);
+    expect(() => scanOver(base, garbage, { prepare })).toThrow(/pages of the snapshot before/);
   });
 });
 

@@ -20,7 +20,7 @@ function built(records: Records): TreeBlock[] {
 }
 
 function storedOf(blocks: readonly TreeBlock[]): StoredTree {
-  const { bytes, runs } = placeBlocks(blocks, undefined);
+  const { bytes, runs } = placeBlocks(blocks, undefined).tree;
   return new StoredTree(bytes, runs, MADE_FILE);
 }
 

@@ -20,7 +20,7 @@ function blockOf(path: string, pages: number): TreeBlock {
 
 const stored = ({ bytes, runs }: PlacedTree): StoredTree => new StoredTree(bytes, runs, MADE_FILE);
 const place = (blocks: readonly TreeBlock[], base?: PlacedTree): PlacedTree =>
-  placeBlocks(blocks, base && { tree: stored(base), treeRuns: base.runs });
+  placeBlocks(blocks, base && { tree: stored(base), treeRuns: base.runs }).tree;
 const addressesOf = (placed: PlacedTree): Record<string, number> =>
   Object.fromEntries(
     stored(placed).blocks.map(({ firstPath, address }: BlockPlace) => [textOf(firstPath), address]),

@@ -153,7 +153,7 @@ describe('a plan that continues', () => {
     const builder = new BlockBuilder();
     const rubbish = Uint8Array.of(255, 1, 2, 3);
     builder.add(bytesOf('a'), rubbish);
-    const placed = placeBlocks([builder.finish() as TreeBlock], undefined);
+    const { tree: placed } = placeBlocks([builder.finish() as TreeBlock], undefined);
     const facts = new PathFactsBuilder();
     facts.add(stepOf('a').facts);
     const bytes = facts.finish();

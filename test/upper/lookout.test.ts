@@ -130,6 +130,19 @@ it('goes on alone once the other thread has been sent away', async () => {
   expect(lookedAtHere - before).toBe(300);
 });
 
+it('leaves memory alone that an earlier walk has ended with, whose helper may still write', () => {
+  const { fd, names } = makeNames(300);
+  const memory = newLookout();
+  new Lookout(nodeFiles, memory).close();
+  const before = lookedAtHere;
+  const lookout = new Lookout(counting, memory);
+  expect(lookAt(lookout, names, fd)).not.toContain(undefined);
+  expect(lookedAtHere - before).toBe(300);
+  lookout.close();
+  expect([...memory.control]).toEqual([-1, ...Array.from(memory.control.subarray(1), () => 0)]);
+  expect(memory.lookups.answers.every((byte) => byte === 0)).toBe(true);
+});
+
 it('leaves the memory to another thread that died over a part, and looks by itself', () => {
   vi.spyOn(Atomics, 'wait').mockImplementation(() => 'timed-out');
   onTestFinished(() => {
