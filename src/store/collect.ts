@@ -89,7 +89,7 @@ interface Marked {
 }
 
 /** What has been condemned. */
-interface Condemned {
+interface AfterCondemning {
   readonly findings: Findings;
   /** Ids of the snapshots that were kept. */
   readonly known: ReadonlySet<string>;
@@ -145,7 +145,7 @@ class Collection {
     else if (!hasOlderWork(this.#context, this.#work.own, generation)) await this.#goOn(before);
   }
 
-  async #finish({ findings, known, unreadable }: Condemned): Promise<void> {
+  async #finish({ findings, known, unreadable }: AfterCondemning): Promise<void> {
     const { signal } = this.#work.options;
     await bury(this.#context, [...known], this.#work.pacer, signal);
     // What older work has committed meanwhile may refer to what is condemned.
@@ -207,7 +207,7 @@ class Collection {
   }
 
   /** Marks and condemns, again where a snapshot was undeleted in between. */
-  async #condemn(): Promise<Condemned> {
+  async #condemn(): Promise<AfterCondemning> {
     const { tally, pacer, time, options } = this.#work;
     for (let attempt = 1; ; attempt++) {
       const { statesChanged, generation } = this.#context.catalog;

@@ -40,7 +40,7 @@ export interface Condemnation {
 }
 
 /** What has been condemned. */
-export interface Condemned {
+export interface CondemnReport {
   /** Of the pack that was written, if one was. */
   readonly writtenBytes: number;
   /** How many snapshots can no longer be undeleted. */
@@ -55,7 +55,7 @@ export async function condemn(
   what: Condemnation,
   pacer: Pacer,
   signal: AbortSignal | undefined,
-): Promise<Condemned> {
+): Promise<CondemnReport> {
   const { rows, kept, differing, statesChanged } = what;
   const snapshots = condemnable(rows, kept);
   const keptIds = new Set(kept.map(({ id }) => id));
@@ -105,7 +105,7 @@ async function publishSentence(
   path: string,
   sentence: Sentence & { readonly pack: NonNullable<Sentence['pack']> },
   judge: Judge,
-): Promise<Condemned> {
+): Promise<CondemnReport> {
   const { name, sizeBytes } = sentence.pack;
   const digests = sentence.manifests.map(({ digest }) => digest);
   const isCommitted = () => context.catalog.packs().some((pack) => pack.name === name);
