@@ -75,6 +75,8 @@ async function expectNothingLost(
     const played = await playHistory(newPath, history);
     const options = { fromStep: history.length, randomImages: RANDOM_IMAGES, random };
     reports.push(await crashEverywhere(newPath, played, options));
+    // All of them take most of an hour.
+    if (reports.length % 50 === 0) print(name, reports);
   }
   print(name, reports);
   expect(reports.flatMap(({ complaints }) => complaints)).toEqual([]);
