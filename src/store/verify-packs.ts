@@ -179,7 +179,7 @@ class PackCheck {
     try {
       await this.#attemptLater(() => this.#checkTables(reader));
     } finally {
-      await Promise.allSettled(this.#running);
+      await Promise.all(this.#running);
     }
     if (this.#verification.level !== 'quick' && this.#isWhole) this.#forgetMended(reader);
     return this.#isRight;
@@ -217,8 +217,14 @@ class PackCheck {
       await this.#verification.pacer.pause();
       const request = { pack: this.#row.name, segment, table: number, first, end };
       const task = this.#attemptLater(() => this.#checkFrames(request, table));
-      this.#running.push(task.then(() => undefined));
-      await this.#frames.add(task.then(() => undefined));
+      // Only waited for: a failure that nobody handles yet ends the process.
+      this.#running.push(
+        task.then(
+          () => undefined,
+          () => undefined,
+        ),
+      );
+      await this.#frames.add(task);
     }
   }
 
