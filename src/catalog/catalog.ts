@@ -3,14 +3,15 @@
  * Its commit is the only commit point of the store; the only SQL of the library is in this room.
  *
  * Reading is synchronous and needs no lock (WAL). Writing waits at most 5 ms in the calling thread
- * and tries again asynchronously. Every row that decides what exists is checked when it is read.
+ * and tries again asynchronously. Every row that decides what exists is checked when it is read;
+ * `uncheckedSegments` alone leaves that to who uses them.
  */
 import { sameBytes } from '../bytes/hex.ts';
 import { StoreError } from '../errors.ts';
 import { CollectionTable } from './collection-table.ts';
 import { CatalogDatabase } from './database.ts';
 import { isPackName, type LostFrameRow, PackRecords } from './pack-records.ts';
-import { PackTable } from './pack-table.ts';
+import { PackTable, type UncheckedSegment } from './pack-table.ts';
 import {
   ALL_ROWS,
   checkRow,
@@ -148,6 +149,17 @@ export class Catalog {
   /** Segments with a number above `after`, the oldest first; damaged rows as in `packs`. */
   segments(after = 0, damage: StoreError[] = [], limit: number = ALL_ROWS): SegmentRow[] {
     return this.#packs.segments(after, damage, limit);
+  }
+
+  /** Segments with a number above `after`, the oldest first, each to be checked when it is used. */
+  uncheckedSegments(after: number): UncheckedSegment[] {
+    return this.#packs.uncheckedSegments(after);
+  }
+
+  /** The segment of this number, checked; undefined when it is gone, or its row is damaged. */
+  segment(number: number): SegmentRow | undefined {
+    const [row] = this.segments(number - 1, [], 1);
+    return row?.number === number ? row : undefined;
   }
 
   /** The one commit of a capture: after it, the snapshot exists; before it, it does not. */

@@ -74,14 +74,18 @@ export class CatalogDatabase {
     return this.#attempt(() => this.#prepare(sql).all(...values)) as Row[];
   }
 
-  /** All rows of a query that gives each of them as a JSON array. */
-  arrays<Row>(sql: string, ...values: Parameter[]): Row[] {
-    const texts = this.#attempt(() =>
+  /** All rows of a query that gives each of them as a text. */
+  texts(sql: string, ...values: Parameter[]): string[] {
+    return this.#attempt(() =>
       this.#prepare(sql)
         .pluck()
         .all(...values),
-    );
-    return JSON.parse(`[${texts.join(',')}]`) as Row[];
+    ) as string[];
+  }
+
+  /** All rows of a query that gives each of them as a JSON array. */
+  arrays<Row>(sql: string, ...values: Parameter[]): Row[] {
+    return JSON.parse(`[${this.texts(sql, ...values).join(',')}]`) as Row[];
   }
 
   /** Runs a statement that returns nothing. */

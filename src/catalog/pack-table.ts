@@ -6,13 +6,13 @@ import { StoreError } from '../errors.ts';
 import type { CatalogDatabase } from './database.ts';
 import {
   bytesOf,
-  checkPack,
+  checkLine,
   checkRow,
   type Columns,
   decodeIntact,
-  type JoinedPack,
-  jsonOf,
+  linesOf,
   PACK_COLUMNS,
+  type PackLine,
   type PackRow,
   rowChecksum,
   type SegmentRow,
@@ -27,22 +27,28 @@ const SEGMENT_COLUMNS: Columns = [
   ['segments.frame_bytes', 'integer'],
   ['segments.checksum', 'blob'],
 ];
-const PACKS = `SELECT ${jsonOf(PACK_COLUMNS)} FROM packs WHERE number > ? ORDER BY number LIMIT ?`;
-const SEGMENTS = `SELECT ${jsonOf([...SEGMENT_COLUMNS, ...PACK_COLUMNS])}
+const PACKS = `SELECT ${linesOf(PACK_COLUMNS)} FROM packs WHERE number > ? ORDER BY number LIMIT ?`;
+const SEGMENTS = `SELECT ${linesOf(SEGMENT_COLUMNS, PACK_COLUMNS)}
   FROM segments JOIN packs ON packs.number = segments.pack
   WHERE segments.number > ? ORDER BY segments.number LIMIT ?`;
 
-/** What `SEGMENTS` gives of each. */
-type JoinedSegment = readonly [
+const UNCHECKED = `SELECT
+  json_array(segments.number, hex(segments.identity) || packs.name, segments.local)
+  FROM segments JOIN packs ON packs.number = segments.pack
+  WHERE segments.number > ? ORDER BY segments.number`;
+
+type SegmentLine = readonly [number: number, identity: string, pack: number, local: number];
+
+/** Where a segment is, as the catalog has it, which may be damaged. */
+export type UncheckedSegment = readonly [
   number: number,
-  identity: string,
-  pack: number,
+  /** Its identity and the name of its pack, in hex. */
+  names: string,
   local: number,
-  pages: number,
-  frameBytes: number,
-  checksum: string,
-  ...JoinedPack,
 ];
+
+/** Of an identity of 16 bytes, and a digest of 32. */
+const NAMES_CHARACTERS = 2 * (16 + 32);
 
 /** A segment as a pack holds it. */
 export interface SegmentToAdd {
@@ -94,10 +100,9 @@ export class PackTable {
   /** Packs with a number above `after`, the oldest first; damaged rows go on the list instead. */
   packs(after: number, damage: StoreError[], limit: number): PackRow[] {
     const { file } = this.#database;
-    const rows = this.#database.arrays<JoinedPack>(PACKS, after, limit);
-    return decodeIntact(rows, damage, (row) => {
-      checkPack(file, row);
-      const [number, name, sizeBytes] = row;
+    return decodeIntact(this.#database.texts(PACKS, after, limit), damage, (line) => {
+      checkLine(file, 'packs', line);
+      const [number, name, sizeBytes] = JSON.parse(line) as PackLine;
       return { number, name, sizeBytes };
     });
   }
@@ -105,12 +110,25 @@ export class PackTable {
   /** Segments with a number above `after`, the oldest first; damaged rows as in `packs`. */
   segments(after: number, damage: StoreError[], limit: number): SegmentRow[] {
     const { file } = this.#database;
-    const rows = this.#database.arrays<JoinedSegment>(SEGMENTS, after, limit);
-    return decodeIntact(rows, damage, (row) => {
-      const [number, identity, , local, , , checksum, ...pack] = row;
-      checkRow(file, 'segments', number, row.slice(0, 6), checksum);
-      checkPack(file, pack);
-      return { number, identity: bytesOf(identity), packName: pack[1], local };
+    return decodeIntact(this.#database.texts(SEGMENTS, after, limit), damage, (row) => {
+      const [segment, pack] = row.split('\n') as [string, string];
+      checkLine(file, 'segments', segment);
+      checkLine(file, 'packs', pack);
+      const [number, identity, , local] = JSON.parse(segment) as SegmentLine;
+      const [, packName] = JSON.parse(pack) as PackLine;
+      return { number, identity: bytesOf(identity), packName, local };
+    });
+  }
+
+  /**
+   * Where segments with a number above `after` are, the oldest first, their checksums not looked
+   * at: 2,000 take 4 ms, and not 25. What cannot be a segment is left out.
+   */
+  uncheckedSegments(after: number): UncheckedSegment[] {
+    const rows = this.#database.arrays<UncheckedSegment>(UNCHECKED, after);
+    return rows.filter(([number, names, local]) => {
+      const areNumbers = typeof number === 'number' && typeof local === 'number';
+      return areNumbers && names?.length === NAMES_CHARACTERS;
     });
   }
 

@@ -5,10 +5,9 @@
 import {
   bytesOf,
   type Columns,
-  type JoinedPack,
-  jsonOf,
-  type JsonValue,
+  linesOf,
   PACK_COLUMNS,
+  type PackLine,
   type SnapshotRow,
 } from './rows.ts';
 
@@ -54,24 +53,21 @@ const TIMELINE_COLUMNS: Columns = [
   ['timelines.last_sequence', 'integer'],
   ['timelines.checksum', 'blob'],
 ];
-const TIMELINE_AT = OWN_COLUMNS.length;
-const PACK_AT = TIMELINE_AT + TIMELINE_COLUMNS.length;
-const ALL_COLUMNS: Columns = [...OWN_COLUMNS, ...TIMELINE_COLUMNS, ...PACK_COLUMNS];
-/** A query for snapshots, which any condition may follow. */
-export const SELECT_SNAPSHOT: string = `SELECT ${jsonOf(ALL_COLUMNS)}
+/**
+ * A query for snapshots, which any condition may follow: a line each for the snapshot, its timeline
+ * and its pack.
+ */
+export const SELECT_SNAPSHOT: string = `SELECT
+  ${linesOf(OWN_COLUMNS, TIMELINE_COLUMNS, PACK_COLUMNS)}
   FROM snapshots
   JOIN timelines ON timelines.number = snapshots.timeline
   JOIN packs ON packs.number = snapshots.pack`;
 
-type JoinedTimeline = readonly [
-  number: number,
-  name: string,
-  lastSequence: number,
-  checksum: string,
-];
+/** The line of a timeline. */
+export type TimelineLine = readonly [number: number, name: string];
 
-/** What `SELECT_SNAPSHOT` gives: columns of a snapshot, of its timeline and of its pack. */
-export type JoinedSnapshot = readonly [
+/** The line of a snapshot. */
+export type SnapshotLine = readonly [
   number: number,
   id: string,
   timeline: number,
@@ -94,31 +90,18 @@ export type JoinedSnapshot = readonly [
   removed: number,
   pinned: number,
   note: string,
-  checksum: string,
-  ...JoinedTimeline,
-  ...JoinedPack,
 ];
 
-/** The columns of the rows that one is joined of, for their checksums. */
-export function partsOf(row: JoinedSnapshot): {
-  readonly own: { readonly columns: readonly JsonValue[]; readonly checksum: string };
-  readonly timeline: JoinedTimeline;
-  readonly pack: JoinedPack;
-} {
-  const columns = row.slice(0, SNAPSHOT_COLUMNS.length);
-  return {
-    own: { columns, checksum: row[SNAPSHOT_COLUMNS.length] },
-    timeline: row.slice(TIMELINE_AT, PACK_AT) as unknown as JoinedTimeline,
-    pack: row.slice(PACK_AT) as unknown as JoinedPack,
-  };
-}
-
-/** What a row says. */
-export function snapshotOf(row: JoinedSnapshot): SnapshotRow {
+/** What the lines of a snapshot, and of what it refers to, say. */
+export function snapshotOf(
+  row: SnapshotLine,
+  [, timelineName]: TimelineLine,
+  [, packName]: PackLine,
+): SnapshotRow {
   return {
     number: row[0],
     id: row[1],
-    timelineName: row[TIMELINE_AT + 1] as string,
+    timelineName,
     sequence: row[3],
     kind: row[4] as SnapshotRow['kind'],
     takenAtMs: row[5],
@@ -131,7 +114,7 @@ export function snapshotOf(row: JoinedSnapshot): SnapshotRow {
     logicalPages: row[12],
     newPages: row[13],
     storedBytes: row[14],
-    packName: row[PACK_AT + 1] as string,
+    packName,
     manifestDigest: bytesOf(row[16]),
     revision: row[17],
     baseId: row[18] ?? undefined,

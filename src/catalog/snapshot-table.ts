@@ -6,22 +6,22 @@ import { StoreError } from '../errors.ts';
 import type { CatalogDatabase } from './database.ts';
 import {
   ALL_ROWS,
-  checkPack,
+  checkLine,
   checkRow,
   type ColumnValue,
   decodeIntact,
-  type JsonValue,
+  type PackLine,
   rowChecksum,
   type SnapshotRow,
 } from './rows.ts';
 import {
   type ColumnName,
-  type JoinedSnapshot,
-  partsOf,
   REMOVED,
   SELECT_SNAPSHOT,
   SNAPSHOT_COLUMNS,
+  type SnapshotLine,
   snapshotOf,
+  type TimelineLine,
 } from './snapshot-rows.ts';
 
 /** A snapshot that a capture adds. */
@@ -45,6 +45,9 @@ export interface StateToAdd {
   readonly note: string;
 }
 
+/** The id, for messages. */
+const KEY_COLUMN = 1;
+
 const NEW_STATE: StateToAdd = { removed: REMOVED.no, pinned: false, note: '' };
 
 type RawColumns = Record<ColumnName, ColumnValue> & { readonly checksum: Uint8Array };
@@ -67,26 +70,24 @@ export class SnapshotTable {
   }
 
   #select(where: string, ...values: ColumnValue[]): SnapshotRow[] {
-    const rows = this.#database.arrays<JoinedSnapshot>(`${SELECT_SNAPSHOT} ${where}`, ...values);
+    const rows = this.#database.texts(`${SELECT_SNAPSHOT} ${where}`, ...values);
     return rows.map((row) => this.#decode(row));
   }
 
-  #decode(row: JoinedSnapshot): SnapshotRow {
-    this.#check(row);
-    return snapshotOf(row);
-  }
-
   /** Rows of a list mostly refer to the timeline that the one before refers to. */
-  #checkedTimeline: readonly JsonValue[] = [];
+  #timeline: { readonly line: string; readonly columns: TimelineLine } | undefined;
 
-  #check(row: JoinedSnapshot): void {
+  #decode(row: string): SnapshotRow {
     const { file } = this.#database;
-    const { own, timeline, pack } = partsOf(row);
-    checkRow(file, 'snapshots', row[1], own.columns, own.checksum);
-    checkPack(file, pack);
-    if (timeline.every((value, i) => value === this.#checkedTimeline[i])) return;
-    checkRow(file, 'timelines', timeline[0], timeline.slice(0, -1), timeline[3]);
-    this.#checkedTimeline = timeline;
+    const [own, timeline, pack] = row.split('\n') as [string, string, string];
+    checkLine(file, 'snapshots', own, KEY_COLUMN);
+    checkLine(file, 'packs', pack);
+    if (timeline !== this.#timeline?.line) {
+      checkLine(file, 'timelines', timeline);
+      this.#timeline = { line: timeline, columns: JSON.parse(timeline) as TimelineLine };
+    }
+    const columns = JSON.parse(own) as SnapshotLine;
+    return snapshotOf(columns, this.#timeline.columns, JSON.parse(pack) as PackLine);
   }
 
   /** Snapshots of a timeline by sequence: the removed ones, or the others. */
@@ -107,7 +108,7 @@ export class SnapshotTable {
   some(after: number, limit: number, damage: StoreError[]): SnapshotRow[] {
     const where = 'WHERE snapshots.number > ? ORDER BY snapshots.number LIMIT ?';
     const sql = `${SELECT_SNAPSHOT} ${where}`;
-    const rows = this.#database.arrays<JoinedSnapshot>(sql, after, limit);
+    const rows = this.#database.texts(sql, after, limit);
     return decodeIntact(rows, damage, (row) => this.#decode(row));
   }
 

@@ -86,6 +86,11 @@ export class PackSet {
     this.#descriptors.forget(this.#pathOf(name));
   }
 
+  /** Whether no pack has been opened. */
+  get isEmpty(): boolean {
+    return this.#readers.size === 0;
+  }
+
   /** Forgets packs that are gone: an open descriptor would keep their space. */
   keepOnly(names: ReadonlySet<string>): void {
     for (const name of [...this.#readers.keys()]) {

@@ -5,6 +5,7 @@
  * Nothing here knows recipes or snapshots. What comes out is as good as the blocks' checksums; the
  * caller compares it with a digest. One decoder serves one thread.
  */
+import { sameBytes } from '../bytes/hex.ts';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import { FIRST_DELTA_SLOT } from '../bytes/slot.ts';
 import { StoreError } from '../errors.ts';
@@ -225,7 +226,13 @@ export class PageDecoder {
       throw new StoreError('CORRUPT', 'a page is in a segment that no pack holds');
     }
     const pack = this.#packs.reader(segments.packName(segment));
-    const place = pack.find(segments.local(segment), slot);
+    const local = segments.local(segment);
+    // Bases are found by what rows say that nobody has checked.
+    const identity = pack.footer.references[local];
+    if (identity === undefined || !sameBytes(identity, segments.identity(segment))) {
+      throw pack.corrupt('the catalog says that a segment is in this pack, and it is not');
+    }
+    const place = pack.find(local, slot);
     if (place === undefined) throw missing(pack, slot);
     const { table, index } = place;
     if (this.#refuseLost && pack.isLost(table, index)) {

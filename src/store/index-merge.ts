@@ -85,7 +85,7 @@ async function mergeChosen(
     return { path, shape: trailer.shape, identities };
   });
   // A capture that commits after this look is one that the next refresh covers.
-  const isKnown = (identity: Uint8Array) => segments.find(identity) !== 0;
+  const isKnown = (identity: Uint8Array) => segments.table.find(identity) !== 0;
   const areThere = () => inputs.every(({ path }) => exists(files, path));
   try {
     await inSlices(mergeRuns(files, inputs, isKnown, staged), pacer);

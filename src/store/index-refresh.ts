@@ -31,7 +31,7 @@ export async function refreshIndex(context: StoreContext, pacer: Pacer): Promise
 export function listRuns(context: StoreContext): void {
   const { files, index, segments } = context;
   segments.refresh();
-  const damaged = index.refresh((identity) => segments.find(identity) || undefined);
+  const damaged = index.refresh((identity) => segments.table.find(identity) || undefined);
   for (const path of damaged) files.removeTree(path);
 }
 

@@ -30,6 +30,30 @@ function corrupt(message: RegExp, file?: string): unknown {
   return expect.objectContaining(file === undefined ? text : { ...text, file });
 }
 
+describe('a table that is wrong', () => {
+  const swapped = (): PackDirectory => {
+    const directory = newDirectory();
+    directory.add({ segments: [{ identity: own, pages: fullPages(2) }] });
+    const [base, page] = [numberedPage(0), changedPage(numberedPage(0), 1)];
+    const delta = { page, base, segment: own, slot: 0, depth: 1 };
+    directory.add({ segments: [{ identity: other, pages: fullPages(2, 2), deltas: [delta] }] });
+    directory.table.add(1, own, directory.table.packName(2), 0);
+    return directory;
+  };
+
+  it('gives no page of another segment, not as a base either', () => {
+    for (const [segment, slot] of [
+      [1, 0],
+      [2, DELTA],
+    ] as const) {
+      const directory = swapped();
+      const file = directory.pathOf(directory.table.packName(2));
+      const read = () => pageAt(directory.decoder(), segment, slot);
+      expect(read).toThrow(corrupt(/says that a segment is in this pack, and it is not/, file));
+    }
+  });
+});
+
 describe('a chain of deltas', () => {
   const depths = [...Array.from({ length: 17 }, (_, depth) => depth), 64, 255];
 
