@@ -32,6 +32,17 @@ const O_PATH = 0o10000000;
 const EINVAL = 22;
 const ELOOP = 40;
 
+/** Whether there is no such file now; false for a directory, which stays. */
+function removeFile(path: FilePath): boolean {
+  try {
+    fs.unlinkSync(path);
+    return true;
+  } catch (error) {
+    // EISDIR, or whatever else: to be said by who removes trees.
+    return systemCode(error) === 'ENOENT';
+  }
+}
+
 /** The real file system. */
 export const nodeFiles: Files = {
   open: (path, how, mode = 0o600) => fs.openSync(path, OPEN_FLAGS[how], mode),
@@ -55,6 +66,7 @@ export const nodeFiles: Files = {
   },
   makeTemporaryDirectory: (prefix) => fs.mkdtempSync(join(tmpdir(), prefix)),
   removeTree: (path) => {
+    if (removeFile(path)) return;
     const { removeSync } = require('fs-extra') as typeof FsExtra;
     // It takes what node:fs takes, raw bytes too; its types say less.
     removeSync(path as string);

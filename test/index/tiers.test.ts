@@ -43,7 +43,7 @@ function simulate(added: readonly RunSize[]): { runs: RunSize[]; most: number; w
 
 describe('planMerge', () => {
   it('has tiers of a factor four', () => {
-    const sizes = [0, 64 * KIB - 1, 64 * KIB, 256 * KIB - 1, 256 * KIB, 1024 * KIB];
+    const sizes = [0, 8 * KIB - 1, 8 * KIB, 32 * KIB - 1, 32 * KIB, 128 * KIB];
     expect(sizes.map(tierOf)).toEqual([0, 0, 1, 1, 2, 3]);
   });
 

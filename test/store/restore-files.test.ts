@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -204,7 +205,8 @@ os.chmod('b', 0o4755)`;
     await store.close();
     const { place, files } = newPlace();
     // Everybody may get there.
-    for (let at = place; at !== '/tmp'; at = dirname(at)) chmodSync(at, 0o755);
+    const inside = (path: string): boolean => path.startsWith(`${tmpdir()}/`);
+    for (let at = place; inside(at); at = dirname(at)) chmodSync(at, 0o755);
     chmodSync(place, 0o777);
     execFileSync('chmod', ['-R', 'a+rX', store.directory]);
     const typescript = ['--import', './test/support/typescript.mjs', '-C', '@criu-timeline/source'];
