@@ -82,6 +82,8 @@ export class PackReader {
   #digests: Uint8Array = new Uint8Array(0);
   #digestsTable: FrameTable | undefined;
   #digestsIndex = -1;
+  /** Blocks of digests that somebody had doubts about. */
+  readonly #rightDigests = new Map<BlockPlace, boolean>();
   readonly #shared: PackSharing;
 
   /** @throws StoreError CORRUPT, UNSUPPORTED_VERSION. */
@@ -249,6 +251,29 @@ export class PackReader {
   frameDigests(table: FrameTable, index: number): Uint8Array {
     const { digestsOffset } = table.entryAt(index);
     return this.#bytes(digestsOffset, table.pagesAt(index) * DIGEST_BYTES);
+  }
+
+  /** Whether the digests of the frame at `index` are what was written. */
+  hasRightDigests(table: FrameTable, index: number): boolean {
+    const { digestsOffset } = table.entryAt(index);
+    const place = this.footer.entries.find(
+      ({ type, offset, blockBytes }) =>
+        type === 'digests' && offset < digestsOffset && digestsOffset < offset + blockBytes,
+    );
+    if (place === undefined) return false;
+    let isRight = this.#rightDigests.get(place);
+    if (isRight === undefined) this.#rightDigests.set(place, (isRight = this.#isRight(place)));
+    return isRight;
+  }
+
+  #isRight(place: BlockPlace): boolean {
+    try {
+      this.#readBlock(place, BLOCK.digests);
+      return true;
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      return false;
+    }
   }
 
   /** Checks every digests block against its checksum. */

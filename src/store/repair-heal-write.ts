@@ -1,7 +1,6 @@
 /**
- * Writes a pack once more, with pages that were found elsewhere. Local numbers of segments stay, so
- * that frames are copied byte by byte. A frame of which only some pages were found becomes two:
- * those, and the rest as it was, damaged, with the digests by which it may be found later.
+ * Writes a pack once more, with pages that were found elsewhere (repair-heal-parts.ts). Local
+ * numbers of segments stay, so that frames are copied byte by byte.
  *
  * Delta pages that were found are deltas of no bytes: on a full page that some pack has, or, where
  * none has it, on one that is written here, in a segment of its own.
@@ -11,14 +10,15 @@ import { toHex } from '../bytes/hex.ts';
 import { idFromText } from '../bytes/id.ts';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import { BlockEncoder } from '../pack/block.ts';
+import { pageDigests } from '../pack/check-frame.ts';
 import { BLOCK, FRAME_BYTES } from '../pack/format.ts';
-import { frameLayers, framesOf, type FramePlace } from '../pack/frame-layers.ts';
+import { frameLayers } from '../pack/frame-layers.ts';
 import { encodeKeptDeltas, type FullPagePlace } from '../pack/kept-deltas.ts';
 import type { PackReader } from '../pack/reader.ts';
 import { encodeStates } from '../pack/states.ts';
 import type { CollectedFrame, PackWriter } from '../pack/writer.ts';
+import { type FramePart, type SegmentParts, segmentsOf } from './repair-heal-parts.ts';
 import { HealingBases, REPAIR_LEVEL, type FoundPages } from './repair-found-pages.ts';
-import { hasDigests } from './repair-lost-pages.ts';
 import type { RepairWork } from './repair-plan.ts';
 import { scanPack, type ScannedPack } from './repair-scan.ts';
 import { stagePack } from './repair-staged.ts';
@@ -31,22 +31,6 @@ export interface WrittenPack {
   /** What the former one is now: one that lacks these pages. */
   readonly former: ScannedPack;
 }
-
-/** A part of a frame, as it is written. */
-interface FramePart extends FramePlace {
-  readonly kind: 'right' | 'healed' | 'lost';
-  /** Which of the frame's pages. */
-  readonly ranks: readonly number[];
-  /** Digests of those of them that were found, by their places in the frame. */
-  readonly found: ReadonlyMap<number, Uint8Array>;
-}
-
-interface SegmentParts {
-  readonly identity: Uint8Array;
-  readonly parts: readonly FramePart[];
-}
-
-const NOTHING: ReadonlyMap<number, Uint8Array> = new Map();
 
 /**
  * Writes a pack once more.
@@ -61,13 +45,13 @@ export async function writeHealed(
   const reader = work.packs.reader(pack.name);
   const segments = await segmentsOf(work, pack, found);
   const healed = segments.flatMap(({ parts }) => parts).filter(({ kind }) => kind === 'healed');
-  if (healed.length === 0 || !hasDigests(reader)) return undefined;
+  if (healed.length === 0 && pack.hasDigests) return undefined;
   const inLost = sumOf(healed, ({ table, index, found }) =>
     reader.isLost(table, index) ? found.size : 0,
   );
   const name = await stagePack(work, async (writer) => {
     for (const identity of reader.footer.references) writer.reference(identity);
-    const copy = new HealedCopy(work, writer, reader, found);
+    const copy = new HealedCopy(work, writer, pack, found);
     await copy.addBases(healed);
     for (const { identity, parts } of segments) await copy.addSegment(identity, parts);
     await copy.addManifests(pack);
@@ -82,31 +66,6 @@ export async function writeHealed(
   return { pack: written, pages: sumOf(healed, (part) => part.found.size), former };
 }
 
-/** Whether anything was found that a pack has lost. */
-export async function isFound(
-  work: RepairWork,
-  pack: ScannedPack,
-  found: FoundPages,
-): Promise<boolean> {
-  const segments = await segmentsOf(work, pack, found);
-  return segments.some(({ parts }) => parts.some(({ kind }) => kind === 'healed'));
-}
-
-async function segmentsOf(
-  work: RepairWork,
-  pack: ScannedPack,
-  found: FoundPages,
-): Promise<SegmentParts[]> {
-  const reader = work.packs.reader(pack.name);
-  const segments: SegmentParts[] = [];
-  for (const { local, identity, pages } of pack.segments) {
-    if (pages === 0) continue;
-    const findable = new Findable(found, pack, identity);
-    segments.push({ identity, parts: await partsOf(work, reader, local, findable) });
-  }
-  return segments;
-}
-
 /** All was found, and what was written are the bytes that the pack had before it was damaged. */
 function forgetLost({ packs, layout }: RepairWork, name: string): void {
   const file = layout.packFile(name);
@@ -117,7 +76,10 @@ function lostPagesOf({ segments }: ScannedPack): number {
   return sumOf(segments, ({ lostPages }) => lostPages);
 }
 
-/** What a pack lacks that the one in its place has: deltas that stand on what is lost as well. */
+/**
+ * What a pack lacks that the one in its place has: deltas that stand on what is lost as well, and
+ * digests, which count as one page.
+ */
 function formerOf(
   pack: ScannedPack,
   reader: PackReader,
@@ -128,82 +90,11 @@ function formerOf(
     const more = sumOf(inIt, ({ table, index, kind, found }) => {
       return kind === 'healed' && !reader.isLost(table, index) ? found.size : 0;
     });
-    return { ...segment, lostPages: segment.lostPages + more };
+    const lostPages = segment.lostPages + more + (pack.hasDigests ? 0 : 1);
+    return { ...segment, lostPages: Math.min(segment.pages, lostPages) };
   });
   const problems = pack.problems.length > 0 ? pack.problems : ['deltas stand on lost pages'];
   return { ...pack, segments, problems };
-}
-
-/** Which lost pages of a segment can be had from elsewhere: none for a copy that nobody reads. */
-class Findable {
-  readonly #found: FoundPages;
-  readonly #number: number;
-
-  constructor(found: FoundPages, { name }: ScannedPack, identity: Uint8Array) {
-    const { segments } = found.draft;
-    this.#found = found;
-    // Where several packs have a segment, readers look for it in one of them.
-    const number = segments.find(identity);
-    this.#number = segments.at(number)?.packName === name ? number : 0;
-  }
-
-  /** The digest of a delta page that is lost, if it is known and the page is there. */
-  delta(slot: number): Uint8Array | undefined {
-    const digest = this.#found.lost.digestOf(this.#number, slot);
-    return digest !== undefined && this.has(digest) ? digest : undefined;
-  }
-
-  /** Whether a page is there. */
-  has(digest: Uint8Array): boolean {
-    return this.#number > 0 && this.#found.has(digest);
-  }
-}
-
-async function partsOf(
-  { pacer }: RepairWork,
-  reader: PackReader,
-  local: number,
-  findable: Findable,
-): Promise<FramePart[]> {
-  const parts: FramePart[] = [];
-  for (const place of framesOf(reader.frameTables(local))) {
-    parts.push(...partsOfFrame(reader, place, findable));
-    await pacer.pause();
-  }
-  return parts;
-}
-
-function partsOfFrame(
-  reader: PackReader,
-  { table, index }: FramePlace,
-  findable: Findable,
-): FramePart[] {
-  const slots = table.slotsAt(index);
-  const ranks = [...slots.keys()];
-  const isLost = reader.isLost(table, index);
-  const isDelta = table.isDelta(index);
-  const found = new Map<number, Uint8Array>();
-  if (isDelta) {
-    for (const [rank, slot] of slots.entries()) {
-      const digest = findable.delta(slot);
-      if (digest !== undefined) found.set(rank, digest);
-    }
-  } else if (isLost) {
-    const digests = reader.frameDigests(table, index);
-    for (const rank of ranks) {
-      const digest = digests.subarray(rank * DIGEST_BYTES, (rank + 1) * DIGEST_BYTES);
-      if (findable.has(digest)) found.set(rank, digest);
-    }
-  }
-  if (!isLost) {
-    const kind = found.size > 0 ? 'healed' : 'right';
-    return [{ table, index, kind, ranks, found }];
-  }
-  const parts: FramePart[] = [
-    { table, index, kind: 'healed', ranks: [...found.keys()], found },
-    { table, index, kind: 'lost', ranks: ranks.filter((rank) => !found.has(rank)), found: NOTHING },
-  ];
-  return parts.filter((part) => part.ranks.length > 0);
 }
 
 function sumOf<T>(items: readonly T[], valueOf: (item: T) => number): number {
@@ -215,15 +106,17 @@ class HealedCopy {
   readonly #work: RepairWork;
   readonly #writer: PackWriter;
   readonly #reader: PackReader;
+  readonly #hasDigests: boolean;
   readonly #found: FoundPages;
   readonly #encoder: BlockEncoder;
   readonly #bases = new HealingBases();
   readonly #raw = new Uint8Array(FRAME_BYTES);
 
-  constructor(work: RepairWork, writer: PackWriter, reader: PackReader, found: FoundPages) {
+  constructor(work: RepairWork, writer: PackWriter, pack: ScannedPack, found: FoundPages) {
     this.#work = work;
     this.#writer = writer;
-    this.#reader = reader;
+    this.#reader = work.packs.reader(pack.name);
+    this.#hasDigests = pack.hasDigests;
     this.#found = found;
     this.#encoder = new BlockEncoder(work.zstd);
   }
@@ -279,10 +172,18 @@ class HealedCopy {
     return this.#encoder.encode(BLOCK.deltaFrame, raw, REPAIR_LEVEL);
   }
 
-  #describe({ table, index, ranks }: FramePart): CollectedFrame {
+  #digestsOf({ table, index, digests }: FramePart): Uint8Array {
+    if (digests !== undefined) return digests;
+    if (this.#hasDigests) return this.#reader.frameDigests(table, index);
+    this.#reader.readFrame(table, index, this.#raw);
+    return pageDigests(table, index, this.#raw);
+  }
+
+  #describe(part: FramePart): CollectedFrame {
+    const { table, index, ranks } = part;
     const all = table.slotsAt(index);
     const isDelta = table.isDelta(index);
-    const known = isDelta ? new Uint8Array(0) : this.#reader.frameDigests(table, index);
+    const known = isDelta ? new Uint8Array(0) : this.#digestsOf(part);
     const digests = new Uint8Array(isDelta ? 0 : ranks.length * DIGEST_BYTES);
     const shortPages: CollectedFrame['shortPages'][number][] = [];
     let [low, high] = [0, 0];

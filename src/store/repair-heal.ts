@@ -2,7 +2,8 @@
  * Healing: pages that are lost, but whose digests are known, are looked for in all that can be
  * read. A pack of which pages are found is written once more, under another name: what can be read
  * of it as it is, the pages that were found in their slots, and what is still lost as lost as it
- * was, so that a later repair may find the rest. No recipe changes.
+ * was, so that a later repair may find the rest. No recipe changes. A pack whose digests are damaged
+ * is written once more in any case, with those of the pages that can be read.
  *
  * Digests of full pages are beside them, in their packs; what a delta page was is known from heads
  * and leaves (repair-lost-slots.ts). A delta that cannot be read, in a damaged frame or because of
@@ -13,7 +14,8 @@ import { toHex } from '../bytes/hex.ts';
 import type { StoreContext } from './context.ts';
 import { FoundPages } from './repair-found-pages.ts';
 import { writeMissing } from './repair-heal-segments.ts';
-import { isFound, writeHealed } from './repair-heal-write.ts';
+import { isFound } from './repair-heal-parts.ts';
+import { writeHealed } from './repair-heal-write.ts';
 import { digestKey, findWanted, searchPacks } from './repair-lost-pages.ts';
 import { findLostSlots } from './repair-lost-slots.ts';
 import type { RepairWork } from './repair-plan.ts';
@@ -81,9 +83,9 @@ class KnownPacks {
     return this.packs.some((pack) => this.#isDamaged(pack));
   }
 
-  #isDamaged({ name }: ScannedPack): boolean {
+  #isDamaged({ name, hasDigests }: ScannedPack): boolean {
     const { packs, layout } = this.#work;
-    return packs.lostFrames.mayHave(layout.packFile(name));
+    return !hasDigests || packs.lostFrames.mayHave(layout.packFile(name));
   }
 
   async readDamaged(): Promise<void> {

@@ -5,6 +5,7 @@
 import { DIGEST_BYTES, sha256Into } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import { isDamage } from '../errors.ts';
+import { pageDigests } from '../pack/check-frame.ts';
 import { FRAME_BYTES } from '../pack/format.ts';
 import { framesOf, type FramePlace } from '../pack/frame-layers.ts';
 import type { PackReader } from '../pack/reader.ts';
@@ -48,11 +49,11 @@ export async function findWanted(
   const wanted: WantedPages = new Map();
   const best = bestCopies(known);
   const chosen = new Set([...best.values()].map(({ segment }) => segment));
-  for (const { name, segments } of known) {
+  for (const { name, segments, hasDigests } of known) {
     if (segments.every(({ lostPages }) => lostPages === 0)) continue;
-    const reader = work.packs.reader(name);
     // What is copied of digests gets a new checksum: the old one must be right.
-    if (!hasDigests(reader)) continue;
+    if (!hasDigests) continue;
+    const reader = work.packs.reader(name);
     for (const segment of segments) {
       if (!chosen.has(segment) || segment.lostPages === 0) continue;
       for (const { table, index } of framesOf(reader.frameTables(segment.local))) {
@@ -67,11 +68,6 @@ export async function findWanted(
   return wanted;
 }
 
-/** Whether the digests of a pack are right, all of them. */
-export function hasDigests(reader: PackReader): boolean {
-  return ignoringDamage(() => reader.checkDigests());
-}
-
 /** Finds wanted pages in packs, and reads them: only what is found right counts. */
 export async function searchPacks(
   work: RepairWork,
@@ -80,49 +76,54 @@ export async function searchPacks(
 ): Promise<void> {
   if (wanted.size === 0) return;
   const best = new Set([...bestCopies(packs).values()].map(({ segment }) => segment));
-  for (const { name, segments } of packs) {
+  for (const { name, segments, hasDigests } of packs) {
     for (const segment of segments) {
       if (segment.pages === 0) continue;
-      const isBest = best.has(segment);
-      await searchSegment(
-        work,
-        { pack: name, segment: segment.identity, isBest },
-        segment.local,
-        wanted,
-      );
+      const { identity, local } = segment;
+      const source = { pack: name, segment: identity, isBest: best.has(segment) };
+      await searchSegment(work, { source, local, hasDigests }, wanted);
     }
   }
 }
 
-type SegmentSource = Pick<PageSource, 'pack' | 'segment' | 'isBest'>;
+/** A segment to search. */
+interface Searched {
+  readonly source: Pick<PageSource, 'pack' | 'segment' | 'isBest'>;
+  readonly local: number;
+  /** Whether the digests beside its pages are right. */
+  readonly hasDigests: boolean;
+}
 
 async function searchSegment(
   work: RepairWork,
-  source: SegmentSource,
-  local: number,
+  searched: Searched,
   wanted: WantedPages,
 ): Promise<void> {
-  const reader = work.packs.reader(source.pack);
+  const reader = work.packs.reader(searched.source.pack);
   const buffer = Buffer.alloc(FRAME_BYTES);
-  for (const place of framesOf(reader.frameTables(local))) {
+  for (const place of framesOf(reader.frameTables(searched.local))) {
     await work.pacer.pause();
     const { table, index } = place;
     // Those of deltas come last.
     if (table.isDelta(index)) break;
     if (reader.isLost(table, index)) continue;
-    ignoringDamage(() => searchFrame(reader, { source, place, wanted }, buffer));
+    ignoringDamage(() => searchFrame(reader, { searched, place, wanted }, buffer));
   }
 }
 
 function searchFrame(
   reader: PackReader,
-  { source, place, wanted }: { source: SegmentSource; place: FramePlace; wanted: WantedPages },
+  { searched, place, wanted }: { searched: Searched; place: FramePlace; wanted: WantedPages },
   buffer: Buffer,
 ): void {
   const { table, index } = place;
-  const digests = reader.frameDigests(table, index);
+  const { source, hasDigests } = searched;
+  if (!hasDigests) reader.readFrame(table, index, buffer);
+  const digests = hasDigests
+    ? reader.frameDigests(table, index)
+    : pageDigests(table, index, buffer);
   const digest = Buffer.alloc(DIGEST_BYTES);
-  let isRead = false;
+  let isRead = !hasDigests;
   for (const [rank, slot] of table.slotsAt(index).entries()) {
     const key = digestKey(digests, rank);
     const known = wanted.get(key);

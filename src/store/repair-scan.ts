@@ -50,6 +50,8 @@ export interface ScannedPack {
   readonly references: ReadonlySet<string>;
   readonly manifests: readonly ScannedManifest[];
   readonly states: States | undefined;
+  /** Whether the digests of its full pages are right, all of them. */
+  readonly hasDigests: boolean;
   /** What is wrong with it. */
   readonly problems: readonly string[];
 }
@@ -92,7 +94,7 @@ export async function scanPack(
   packs.forget(name);
   const reader = packs.reader(name);
   const attempt = <T>(read: () => T): T | undefined => noteDamage(problems, read);
-  attempt(() => reader.checkDigests());
+  const hasDigests = attempt(() => (reader.checkDigests(), true)) === true;
   await pacer.pause();
   const identities = reader.footer.references;
   const segments: ScannedSegment[] = [];
@@ -120,7 +122,7 @@ export async function scanPack(
     problems.push('frames cannot be read');
   }
   const { sizeBytes } = reader;
-  return { name, sizeBytes, segments, references, manifests, states, problems };
+  return { name, sizeBytes, segments, references, manifests, states, hasDigests, problems };
 }
 
 function noteDamage<T>(problems: string[], read: () => T): T | undefined {

@@ -7,6 +7,7 @@ import { DescriptorPool } from '../../src/files/descriptor-pool.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
 import { decodeManifest, type Manifest } from '../../src/manifest/manifest.ts';
 import { openPack } from '../../src/pack/pack-set.ts';
+import type { BlockPlace } from '../../src/pack/footer.ts';
 import type { PackReader } from '../../src/pack/reader.ts';
 import { treeBytes } from './trees.ts';
 
@@ -30,6 +31,8 @@ export interface StoredPack {
   /** Where the first part of its manifest is in the pack. */
   readonly manifestOffset: number;
   readonly frames: readonly StoredFrame[];
+  /** Where the digests of its full pages are. */
+  readonly digests: readonly BlockPlace[];
 }
 
 /** All packs of a store that hold manifests, in the order of their snapshots' ids. */
@@ -78,6 +81,7 @@ function describePack(reader: PackReader): StoredPack {
     manifest,
     manifestOffset: place.offset,
     frames,
+    digests: reader.footer.entries.filter(({ type }) => type === 'digests'),
   };
 }
 

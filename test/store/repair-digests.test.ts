@@ -1,0 +1,110 @@
+/**
+ * Damage to the digests that a pack keeps of its full pages: no page is lost with them, and a
+ * repair computes them once more.
+ */
+import { hash } from 'node:crypto';
+import { readFileSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { firstMemory, laterMemory } from '../support/collected-stores.ts';
+import { damageBlock } from '../support/damaged-store.ts';
+import {
+  capture,
+  type Captured,
+  expectCollects,
+  expectPart,
+  expectWhole,
+  lostIds,
+  repair,
+} from '../support/healed-stores.ts';
+import { packsOf, type StoredFrame, type StoredPack } from '../support/store-contents.ts';
+import { openStore } from '../support/stores.ts';
+import { temporaryPaths } from '../support/temporary.ts';
+
+const newPath = temporaryPaths();
+const PAGES = 230;
+
+/** Two captures, the second of deltas and new pages on the first. */
+async function makeTwo(): Promise<{ directory: string; captured: Captured[]; pack: StoredPack }> {
+  const directory = newPath();
+  const first = firstMemory(PAGES);
+  const captured = [
+    await capture(directory, first),
+    await capture(directory, laterMemory(first, 1)),
+  ];
+  const [pack] = (await packsOf(directory)) as [StoredPack];
+  return { directory, captured, pack };
+}
+
+function damageDigests({ path, digests }: StoredPack): void {
+  expect(digests.length).toBeGreaterThan(0);
+  for (const { offset, blockBytes } of digests) damageBlock(path, offset, blockBytes);
+}
+
+function damageFrame({ path, frames }: StoredPack, number: number): void {
+  const frame = frames.filter(({ isDelta }) => !isDelta)[number] as StoredFrame;
+  damageBlock(path, frame.offset, frame.blockBytes);
+}
+
+describe('damaged digests of a pack', () => {
+  test('are found, and lose no page of any snapshot', async () => {
+    const { directory, captured, pack } = await makeTwo();
+    damageDigests(pack);
+    await using store = await openStore(directory);
+    const { problems } = await store.verify({ level: 'snapshots' });
+    expect(problems.map(({ file }) => file)).toEqual(problems.map(() => pack.path));
+    expect(problems.length).toBeGreaterThan(0);
+    expect(problems.filter(({ snapshot }) => snapshot !== undefined)).toEqual([]);
+    for (const { id } of captured) await store.snapshot(id).restore(newPath());
+  });
+
+  test('are computed once more by a repair: the pack is again what it was', async () => {
+    const { directory, captured, pack } = await makeTwo();
+    damageDigests(pack);
+    await lostIds(directory);
+    const report = await repair(directory);
+    const name = basename(pack.path, '.pack');
+    expect(report.packs.healed).toEqual([{ name, newName: name, pages: 0 }]);
+    expect(report.snapshots).toMatchObject({ whole: 2, lost: [] });
+    expect(hash('sha256', readFileSync(pack.path))).toBe(name);
+    await expectWhole(directory, captured);
+    const again = await repair(directory, 'packs');
+    expect(again).toMatchObject({ catalog: 'kept', changes: [], healedPages: 0 });
+    await expectCollects(directory, captured);
+  });
+
+  test.each(['heads', 'nothing'])(
+    'with lost pages of which %s tells come back as those do, once they are captured again',
+    async (teller) => {
+      const { directory, captured, pack } = await makeTwo();
+      damageDigests(pack);
+      damageFrame(pack, 1);
+      if (teller === 'nothing') rmSync(join(directory, 'cache'), { recursive: true });
+      const ids = captured.map(({ id }) => id);
+      expect(await lostIds(directory)).toEqual([...ids].sort());
+      const first = await repair(directory);
+      // Whether anything was found or not, the digests that are there are right again.
+      expect(first.packs.healed).toMatchObject([{ pages: 0 }]);
+      expect(await lostIds(directory)).toEqual([...ids].sort());
+      await expectPart(directory, captured[0] as Captured, 64);
+      captured.push(await capture(directory, (captured[0] as Captured).memory));
+      const second = await repair(directory);
+      expect(second).toMatchObject({ healedPages: 64, snapshots: { whole: 3, lost: [] } });
+      await expectWhole(directory, captured);
+      await expectCollects(directory, captured);
+    },
+  );
+
+  test('are no hindrance to finding the pages of another pack there', async () => {
+    const { directory, captured, pack } = await makeTwo();
+    damageFrame(pack, 0);
+    await lostIds(directory);
+    captured.push(await capture(directory, (captured[0] as Captured).memory, 'another'));
+    const all = await packsOf(directory);
+    for (const other of all.filter(({ path, digests }) => path !== pack.path && digests.length > 0))
+      damageDigests(other);
+    const report = await repair(directory, 'packs');
+    expect(report).toMatchObject({ healedPages: 64, snapshots: { whole: 3, lost: [] } });
+    await expectWhole(directory, captured);
+  });
+});
