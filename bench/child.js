@@ -24,7 +24,10 @@ const start = performance.now();
 const store = await SnapshotStore.open(task.store, task.options);
 const openMs = performance.now() - start;
 const operations = [];
-for (const capture of task.captures ?? []) operations.push(await timed(() => captureOne(capture)));
+for (const capture of task.captures ?? []) {
+  for (const { path, text } of capture.changes ?? []) writeFileSync(path, text);
+  operations.push(await timed(() => captureOne(capture)));
+}
 for (const one of task.imports ?? []) operations.push(await timed(() => importOne(one)));
 for (const restore of task.restores ?? []) {
   operations.push(await timed(() => restoreOne(restore)));

@@ -37,17 +37,35 @@ export function writeSmallFiles(upper: string, files: SmallFiles): void {
   for (let index = 0; index < files.count; index++) writeSmallFile(upper, files, index, 0);
 }
 
-/** Writes `count` of them anew, each version others; returns their indexes. */
-export function changeSmallFiles(
+/** What changes of them: how many get another version, and which. */
+export interface SmallChange {
+  readonly count: number;
+  readonly version: number;
+}
+
+/** Some of them, each version others, and what is to be in them. */
+export function changesOfSmallFiles(
   upper: string,
   files: SmallFiles,
-  { count, version }: { readonly count: number; readonly version: number },
-): number[] {
+  change: SmallChange,
+): { readonly path: string; readonly text: string }[] {
+  return changedIndexes(files, change).map((index) => ({
+    path: join(upper, smallFilePath(index, files)),
+    text: smallFileText(index, change.version),
+  }));
+}
+
+/** Writes them; returns their indexes. */
+export function changeSmallFiles(upper: string, files: SmallFiles, change: SmallChange): number[] {
+  const indexes = changedIndexes(files, change);
+  for (const index of indexes) writeSmallFile(upper, files, index, change.version);
+  return indexes;
+}
+
+function changedIndexes(files: SmallFiles, { count, version }: SmallChange): number[] {
   const step = Math.max(1, Math.floor(files.count / count));
   const first = mixed(version, 5) % step;
-  const indexes = Array.from({ length: Math.min(count, files.count) }, (_, i) => first + i * step);
-  for (const index of indexes) writeSmallFile(upper, files, index, version);
-  return indexes;
+  return Array.from({ length: Math.min(count, files.count) }, (_, i) => first + i * step);
 }
 
 function writeSmallFile(upper: string, files: SmallFiles, index: number, version: number): void {

@@ -12,6 +12,12 @@ import type {
 } from 'criu-timeline';
 import { runShell, type ShellCommand } from '../process/shell.ts';
 
+/** A file, and what is in it from now on. */
+export interface FileChange {
+  readonly path: string;
+  readonly text: string;
+}
+
 /** What the child is to do: open the store, each list in the order here, close. */
 export interface ChildTask {
   readonly store: string;
@@ -21,6 +27,8 @@ export interface ChildTask {
     readonly images: string;
     /** The upper directory, where the container's files are captured as well. */
     readonly files?: string;
+    /** Files that are written anew before, untimed. */
+    readonly changes?: readonly FileChange[];
   }[];
   readonly imports?: readonly { readonly timeline: string; readonly archive: string }[];
   readonly restores?: readonly {

@@ -39,6 +39,9 @@ export type BarName =
   | 'collect-time'
   | 'collect-beside'
   | 'collect-full-disk'
+  | 'files-second'
+  | 'files-second-process'
+  | 'files-added'
   | 'many-operation'
   | 'many-capture';
 
@@ -78,6 +81,9 @@ export const BARS: Readonly<Record<BarName, Bar>> = {
   'collect-time': lower('collect / decoding and encoding of pages', 'x', 2, 1.5),
   'collect-beside': higher('capture throughput beside a collection / alone', 'x', 0.6, 0.8),
   'collect-full-disk': higher('freed with 1 MB left on the disk / with room', 'x', 0.5, 0.95),
+  'files-second': lower('files: second capture / first, in one process', 'x', 0.1, 0.05),
+  'files-second-process': lower('the same, a new process for each', 'x', 0.1, 0.05),
+  'files-added': lower('files: added by the second capture', 'kB', 100, 20),
   'many-operation': lower('one operation on a long timeline', 'ms', 50, 20),
   'many-capture': lower('capture to a long timeline / to a short one', 'x', 1.2, 1),
 };
