@@ -180,7 +180,7 @@ class HealedCopy {
   }
 
   #describe(part: FramePart): CollectedFrame {
-    const { table, index, ranks } = part;
+    const { table, index, ranks, found } = part;
     const all = table.slotsAt(index);
     const isDelta = table.isDelta(index);
     const known = isDelta ? new Uint8Array(0) : this.#digestsOf(part);
@@ -192,7 +192,10 @@ class HealedCopy {
       const bit = slot % 64;
       if (bit < 32) low |= 1 << bit;
       else high |= 1 << (bit - 32);
-      const bytes = table.pageBytes(slot);
+      const digestFound = isDelta ? undefined : found.get(rank);
+      // Nobody knew how long a page was that was lost with its pack.
+      const bytes =
+        digestFound === undefined ? table.pageBytes(slot) : this.#found.read(digestFound).length;
       if (bytes < PAGE_BYTES) shortPages.push({ slot, bytes });
       if (isDelta) continue;
       const digest = known.subarray(rank * DIGEST_BYTES, (rank + 1) * DIGEST_BYTES);

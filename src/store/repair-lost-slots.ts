@@ -35,6 +35,8 @@ export interface PagePlace {
 /** What is known of lost slots. */
 export class LostSlots {
   readonly #digests = new Map<number, Map<number, Uint8Array>>();
+  /** Slots of missing segments. */
+  readonly #needed = new Map<number, Set<number>>();
   /** Numbers of segments that the catalog does not have, by their identities in hex. */
   readonly #missing = new Map<string, number>();
   /** Where a page with a digest can be read, by `digestKey`: of those that are lost, some. */
@@ -45,6 +47,14 @@ export class LostSlots {
     let slots = this.#digests.get(segment);
     if (slots === undefined) this.#digests.set(segment, (slots = new Map<number, Uint8Array>()));
     slots.set(slot, digest.slice());
+  }
+
+  /** Says that a slot of a missing segment is needed, whether or not anything tells what it held. */
+  need(segment: number, slot: number): void {
+    if (segment < FIRST_MISSING) return;
+    const slots = this.#needed.get(segment);
+    if (slots === undefined) this.#needed.set(segment, new Set([slot]));
+    else slots.add(slot);
   }
 
   /** The digest of the page in a slot, if it is lost and anything tells. */
@@ -68,11 +78,11 @@ export class LostSlots {
     return number;
   }
 
-  /** Segments that no pack has, and what is known of their slots. */
-  *missing(): Generator<{ identity: Uint8Array; slots: ReadonlyMap<number, Uint8Array> }> {
+  /** Segments that no pack has, and which of their slots are needed, ascending. */
+  *missing(): Generator<{ identity: Uint8Array; number: number; slots: readonly number[] }> {
     for (const [key, number] of this.#missing) {
-      const slots = this.#digests.get(number);
-      if (slots !== undefined) yield { identity: Buffer.from(key, 'hex'), slots };
+      const slots = [...(this.#needed.get(number) ?? [])].sort((a, b) => a - b);
+      yield { identity: Buffer.from(key, 'hex'), number, slots };
     }
   }
 }
@@ -136,6 +146,7 @@ class LostSearch {
             const leaf = leafAt(file, first);
             this.#broken.add(placeOf(row, leaf));
             this.#want(leaf, pages);
+            for (const { segment, slot } of pages) this.found.need(segment, slot);
             const digests = head.read(leaf);
             if (digests !== undefined) this.#learn(pages, digests);
           }

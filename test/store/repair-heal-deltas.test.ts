@@ -217,7 +217,36 @@ describe('deltas of a damaged frame', () => {
   });
 });
 
+/** Every other page of a memory. */
+function halfOf(memory: Memory): Memory {
+  const pages = [...(memory.spaces.get('pagemap-1') as Map<number, Buffer>)];
+  const half = new Map(pages.filter((_, i) => i % 2 === 0));
+  return { spaces: new Map([['pagemap-1', half]]), files: new Map() };
+}
+
 describe('pages of a pack that is gone', () => {
+  test('come back in parts, as later captures bring them', async () => {
+    const { directory, captured } = await makeSeries(2);
+    const { memory } = captured[1] as Captured;
+    const others = [await capture(directory, memory, 'u')];
+    const [gone] = (await packsOf(directory)) as [StoredPack];
+    rmSync(gone.path);
+    expect(await lostIds(directory)).toContain((others[0] as Captured).id);
+    others.push(await capture(directory, halfOf(memory), 'v'));
+    const part = await repair(directory);
+    expect(part.packs.healed.map(({ name }) => name)).toEqual([undefined]);
+    const lost = part.snapshots.lost.find(({ id }) => id === (others[0] as Captured).id);
+    expect(lost?.lost).toBe('partly');
+    expect(await repair(directory, 'packs')).toMatchObject({ changes: [], healedPages: 0 });
+    // The files beside the memory, too.
+    others.push(await capture(directory, memory, 'v'));
+    const rest = await repair(directory);
+    expect(rest.healedPages).toBeGreaterThan(50);
+    expect(rest.snapshots.lost.map(({ id }) => id)).not.toContain((others[0] as Captured).id);
+    await expectWhole(directory, others);
+    await expectCollects(directory, others);
+  });
+
   test.each([
     ['deleted', (path: string) => rmSync(path)],
     ['cut short', (path: string) => writeFileSync(path, readFileSync(path).subarray(0, 5000))],
