@@ -13,7 +13,7 @@ const config: ViteUserConfig = {
   test: {
     ...settings,
     exclude: [],
-    testTimeout: 3_600_000,
+    testTimeout: 14_400_000,
     projects: [
       { extends: true, test: { name: 'campaigns', include: ['test/**/*.slow.test.ts'] } },
       { extends: true, test: { name: 'long suites', include: [...LONG_SUITES] } },
