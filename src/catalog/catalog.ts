@@ -156,10 +156,9 @@ export class Catalog {
     return this.#packs.uncheckedSegments(after);
   }
 
-  /** The segment of this number, checked; undefined when it is gone, or its row is damaged. */
-  segment(number: number): SegmentRow | undefined {
-    const [row] = this.segments(number - 1, [], 1);
-    return row?.number === number ? row : undefined;
+  /** The segments with these numbers, checked; without those that are gone or damaged. */
+  segmentsAmong(numbers: readonly number[]): SegmentRow[] {
+    return this.#packs.segmentsAmong(numbers);
   }
 
   /** The one commit of a capture: after it, the snapshot exists; before it, it does not. */

@@ -39,6 +39,10 @@ const UNCHECKED = `SELECT
 
 type SegmentLine = readonly [number: number, identity: string, pack: number, local: number];
 
+const SEGMENTS_AMONG = `SELECT ${linesOf(SEGMENT_COLUMNS, PACK_COLUMNS)}
+  FROM segments JOIN packs ON packs.number = segments.pack
+  WHERE segments.number IN (SELECT value FROM json_each(?))`;
+
 /** Where a segment is, as the catalog has it, which may be damaged. */
 export type UncheckedSegment = readonly [
   number: number,
@@ -109,8 +113,17 @@ export class PackTable {
 
   /** Segments with a number above `after`, the oldest first; damaged rows as in `packs`. */
   segments(after: number, damage: StoreError[], limit: number): SegmentRow[] {
+    return this.#decode(this.#database.texts(SEGMENTS, after, limit), damage);
+  }
+
+  /** The segments with these numbers that are there and not damaged, in any order. */
+  segmentsAmong(numbers: readonly number[]): SegmentRow[] {
+    return this.#decode(this.#database.texts(SEGMENTS_AMONG, JSON.stringify(numbers)), []);
+  }
+
+  #decode(rows: readonly string[], damage: StoreError[]): SegmentRow[] {
     const { file } = this.#database;
-    return decodeIntact(this.#database.texts(SEGMENTS, after, limit), damage, (row) => {
+    return decodeIntact(rows, damage, (row) => {
       const [segment, pack] = row.split('\n') as [string, string];
       checkLine(file, 'segments', segment);
       checkLine(file, 'packs', pack);

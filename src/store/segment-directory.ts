@@ -8,6 +8,7 @@
  * another; what they find, they hold against the footer of its pack.
  */
 import type { Catalog } from '../catalog/catalog.ts';
+import type { SegmentRow } from '../catalog/rows.ts';
 import { sameBytes } from '../bytes/hex.ts';
 import type { StoreError } from '../errors.ts';
 import { SegmentTable } from '../pack/segment-table.ts';
@@ -90,7 +91,7 @@ export class SegmentDirectory {
       .uncheckedSegments(this.#lastNumber)
       .filter(([number], i, all) => {
         const before = all[i - 1]?.[0] ?? this.#lastNumber;
-        return number <= before + MAX_GAP || this.#catalog.segment(number) !== undefined;
+        return number <= before + MAX_GAP || this.#catalog.segmentsAmong([number]).length > 0;
       });
     this.table.reserve(segments.at(-1)?.[0] ?? 0);
     for (const [number, names, local] of segments) {
@@ -103,6 +104,13 @@ export class SegmentDirectory {
   find(identity: Uint8Array): number {
     const number = this.table.find(identity);
     return number !== 0 && this.#isIntact(number) ? number : 0;
+  }
+
+  /** The same of several, whose rows are read at once. */
+  findAll(identities: readonly Uint8Array[]): number[] {
+    const numbers = identities.map((identity) => this.table.find(identity));
+    this.#check(numbers.filter((number) => number !== 0 && !this.#isChecked(number)));
+    return numbers.map((number) => (this.table.has(number) ? number : 0));
   }
 
   /** Where the segment with this number of the catalog is. */
@@ -119,18 +127,28 @@ export class SegmentDirectory {
 
   /** Whether the row of a segment in the table is what was written; drops it otherwise. */
   #isIntact(number: number): boolean {
-    if (number <= this.#checkedUpTo || this.#checked.has(number)) return true;
-    const isIntact = this.#isRow(number);
-    if (isIntact) this.#checked.add(number);
-    else this.table.drop(number);
-    return isIntact;
+    if (!this.#isChecked(number)) this.#check([number]);
+    return this.table.has(number);
   }
 
-  /** Whether the catalog has this very row. */
-  #isRow(number: number): boolean {
-    const { identity, packName, local } = this.#read(number);
-    const row = this.#catalog.segment(number);
-    if (row === undefined || !sameBytes(row.identity, identity)) return false;
+  #isChecked(number: number): boolean {
+    return number <= this.#checkedUpTo || this.#checked.has(number);
+  }
+
+  #check(numbers: readonly number[]): void {
+    if (numbers.length === 0) return;
+    const rows = this.#catalog.segmentsAmong(numbers);
+    const intact = new Set(rows.filter((row) => this.#isRow(row)).map(({ number }) => number));
+    for (const number of numbers) {
+      if (intact.has(number)) this.#checked.add(number);
+      else this.table.drop(number);
+    }
+  }
+
+  /** Whether the table has this very row. */
+  #isRow(row: SegmentRow): boolean {
+    const { identity, packName, local } = this.#read(row.number);
+    if (!sameBytes(row.identity, identity)) return false;
     // It may have moved since it was read, and with it the generation.
     const isInPlace = row.packName === packName && row.local === local;
     return isInPlace || this.#catalog.generation !== this.generation;

@@ -186,8 +186,9 @@ function levelOf(
   manifest: Manifest,
   lostNumber: Reading['lostNumber'],
 ): Level {
+  const found = context.segments.findAll(manifest.segments);
   const numbers = manifest.segments.map(
-    (identity) => context.segments.find(identity) || (lostNumber?.(identity) ?? LOST_SEGMENT),
+    (identity, i) => found[i] || (lostNumber?.(identity) ?? LOST_SEGMENT),
   );
   const file = context.layout.packFile(row.packName);
   return { manifest, file, row, numbers };

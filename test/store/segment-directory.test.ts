@@ -76,11 +76,14 @@ describe('a directory of segments', () => {
     ['pages', 'pages = 7'],
     ['checksum', "checksum = x'0011223344556677'"],
   ])('does not know one whose row has another %s', async (_, change) => {
-    const directory = directoryOf(await made(`UPDATE segments SET ${change} WHERE number = 2`));
+    const catalog = await made(`UPDATE segments SET ${change} WHERE number = 2`);
+    const directory = directoryOf(catalog);
     expect(directory.at(2)).toBeUndefined();
     expect(described(directory)).toEqual([FIRST, 'unknown', THIRD]);
     expect(directory.table.find(identity(2))).toBe(0);
     expect([...directory.numbers()]).toEqual([1, 3]);
+    const all = [9, 3, 2, 1, 3].map(identity);
+    expect(directoryOf(catalog).findAll(all)).toEqual([0, 3, 0, 1, 3]);
   });
 
   it.each([
