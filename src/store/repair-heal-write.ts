@@ -106,7 +106,6 @@ class HealedCopy {
   readonly #work: RepairWork;
   readonly #writer: PackWriter;
   readonly #reader: PackReader;
-  readonly #hasDigests: boolean;
   readonly #found: FoundPages;
   readonly #encoder: BlockEncoder;
   readonly #bases = new HealingBases();
@@ -116,7 +115,6 @@ class HealedCopy {
     this.#work = work;
     this.#writer = writer;
     this.#reader = work.packs.reader(pack.name);
-    this.#hasDigests = pack.hasDigests;
     this.#found = found;
     this.#encoder = new BlockEncoder(work.zstd);
   }
@@ -174,7 +172,7 @@ class HealedCopy {
 
   #digestsOf({ table, index, digests }: FramePart): Uint8Array {
     if (digests !== undefined) return digests;
-    if (this.#hasDigests) return this.#reader.frameDigests(table, index);
+    if (this.#reader.hasRightDigests(table, index)) return this.#reader.frameDigests(table, index);
     this.#reader.readFrame(table, index, this.#raw);
     return pageDigests(table, index, this.#raw);
   }

@@ -6,6 +6,7 @@ import { hash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { BlockPlace } from '../../src/pack/footer.ts';
 import { firstMemory, laterMemory } from '../support/collected-stores.ts';
 import { damageBlock } from '../support/damaged-store.ts';
 import {
@@ -17,6 +18,7 @@ import {
   lostIds,
   repair,
 } from '../support/healed-stores.ts';
+import type { Memory } from '../support/made-memory.ts';
 import { packsOf, type StoredFrame, type StoredPack } from '../support/store-contents.ts';
 import { openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
@@ -107,4 +109,34 @@ describe('damaged digests of a pack', () => {
     expect(report).toMatchObject({ healedPages: 64, snapshots: { whole: 3, lost: [] } });
     await expectWhole(directory, captured);
   });
+});
+
+/** Of more full pages than one block of digests is about. */
+function largeMemory(pages: number): Memory {
+  const page = (n: number): Buffer => {
+    const bytes = Buffer.alloc(4096);
+    bytes.writeUInt32LE(n + 1, 8);
+    return bytes;
+  };
+  const made = new Map(Array.from({ length: pages }, (_, i) => [16 + i, page(i)]));
+  return { spaces: new Map([['pagemap-1', made]]), files: new Map() };
+}
+
+test('one damaged block of digests does not cost those in another', async () => {
+  const directory = newPath();
+  const captured = [await capture(directory, largeMemory(8192 + 128))];
+  const [pack] = (await packsOf(directory)) as [StoredPack];
+  expect(pack.digests).toHaveLength(2);
+  const [, second] = pack.digests as [BlockPlace, BlockPlace];
+  damageBlock(pack.path, second.offset, second.blockBytes);
+  damageFrame(pack, 1);
+  // Nothing else tells what was lost.
+  rmSync(join(directory, 'cache'), { recursive: true });
+  await lostIds(directory);
+  const first = await repair(directory);
+  expect(first.packs.healed).toMatchObject([{ pages: 0 }]);
+  captured.push(await capture(directory, largeMemory(128), 'another'));
+  const again = await repair(directory);
+  expect(again).toMatchObject({ healedPages: 64, snapshots: { whole: 2, lost: [] } });
+  await expectWhole(directory, captured);
 });
