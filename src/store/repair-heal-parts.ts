@@ -30,13 +30,21 @@ export interface SegmentParts {
 
 const NOTHING: ReadonlyMap<number, Uint8Array> = new Map();
 
+/**
+ * Whether a pack is written once more only for its digests: nobody needs them to read pages, and
+ * one that lacks anything else would stay beside what is written, for what it may still hold.
+ */
+export function needsDigests({ hasDigests, hasTables, hasManifests }: ScannedPack): boolean {
+  return !hasDigests && hasTables && hasManifests;
+}
+
 /** Whether anything was found that a pack has lost, or its digests are to be computed. */
 export async function isFound(
   work: RepairWork,
   pack: ScannedPack,
   found: FoundPages,
 ): Promise<boolean> {
-  if (!pack.hasDigests) return true;
+  if (needsDigests(pack)) return true;
   const segments = await segmentsOf(work, pack, found);
   return segments.some(({ parts }) => parts.some(({ kind }) => kind === 'healed'));
 }

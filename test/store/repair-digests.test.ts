@@ -6,7 +6,11 @@ import { hash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { loadZstd } from '../../src/bytes/zstd.ts';
+import { DescriptorPool } from '../../src/files/descriptor-pool.ts';
+import { nodeFiles } from '../../src/files/node-files.ts';
 import type { BlockPlace } from '../../src/pack/footer.ts';
+import { openPack } from '../../src/pack/pack-set.ts';
 import { firstMemory, laterMemory } from '../support/collected-stores.ts';
 import { damageBlock } from '../support/damaged-store.ts';
 import {
@@ -108,6 +112,52 @@ describe('damaged digests of a pack', () => {
     const report = await repair(directory, 'packs');
     expect(report).toMatchObject({ healedPages: 64, snapshots: { whole: 3, lost: [] } });
     await expectWhole(directory, captured);
+  });
+});
+
+async function damageEntries({ path }: StoredPack, type: 'frameTable' | 'manifest'): Promise<void> {
+  const descriptors = new DescriptorPool(nodeFiles, 1);
+  const { footer } = openPack(nodeFiles, descriptors, await loadZstd(), path);
+  descriptors.close();
+  // Of tables, only that of the deltas.
+  const { offset, blockBytes } = footer.entries.filter((entry) => entry.type === type).at(-1) ?? {};
+  damageBlock(path, offset as number, blockBytes as number);
+}
+
+/** How many pages of memory a snapshot lacks. */
+async function missingPages(directory: string, { id }: Captured): Promise<number> {
+  await using store = await openStore(directory);
+  const { missing } = await store.snapshot(id).restore(newPath(), { partial: true });
+  const runs = missing.runs.filter(({ image }) => image === 'pages-1.img');
+  return runs.reduce((sum, { bytes }) => sum + bytes, 0) / 4096;
+}
+
+describe('damaged digests of a pack that lacks more', () => {
+  test('cost no page of the frames that another table lists', async () => {
+    const { directory, captured } = await makeTwo();
+    const [, pack] = (await packsOf(directory)) as [StoredPack, StoredPack];
+    damageDigests(pack);
+    await damageEntries(pack, 'frameTable');
+    rmSync(join(directory, 'cache'), { recursive: true });
+    const [, second] = captured as [Captured, Captured];
+    const before = await missingPages(directory, second);
+    expect(before).toBeGreaterThan(0);
+    await lostIds(directory);
+    await repair(directory, 'packs');
+    expect(await missingPages(directory, second)).toBe(before);
+    expect(await repair(directory, 'packs')).toMatchObject({ changes: [] });
+  });
+
+  test('are left alone beside a damaged manifest: a second repair has nothing to do', async () => {
+    const { directory, captured } = await makeTwo();
+    const [, pack] = (await packsOf(directory)) as [StoredPack, StoredPack];
+    damageDigests(pack);
+    await damageEntries(pack, 'manifest');
+    await lostIds(directory);
+    await repair(directory, 'packs');
+    expect(await repair(directory, 'packs')).toMatchObject({ catalog: 'kept', changes: [] });
+    await using store = await openStore(directory);
+    await store.snapshot((captured[0] as Captured).id).restore(newPath());
   });
 });
 
