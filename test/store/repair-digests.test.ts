@@ -3,7 +3,7 @@
  * repair computes them once more.
  */
 import { hash } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadZstd } from '../../src/bytes/zstd.ts';
@@ -23,7 +23,12 @@ import {
   repair,
 } from '../support/healed-stores.ts';
 import type { Memory } from '../support/made-memory.ts';
-import { packsOf, type StoredFrame, type StoredPack } from '../support/store-contents.ts';
+import {
+  packFiles,
+  packsOf,
+  type StoredFrame,
+  type StoredPack,
+} from '../support/store-contents.ts';
 import { openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
@@ -115,6 +120,19 @@ describe('damaged digests of a pack', () => {
   });
 });
 
+/** Where the digests of a pack are, and its first frame of full pages. */
+async function partsOf(
+  path: string,
+): Promise<{ digests: BlockPlace[]; frame: BlockPlace | undefined }> {
+  const descriptors = new DescriptorPool(nodeFiles, 1);
+  const reader = openPack(nodeFiles, descriptors, await loadZstd(), path);
+  const { references, entries } = reader.footer;
+  const tables = references.flatMap((_, local) => reader.frameTables(local));
+  descriptors.close();
+  const frame = tables.find((table) => !table.isDelta(0))?.entryAt(0);
+  return { digests: entries.filter(({ type }) => type === 'digests'), frame };
+}
+
 async function damageEntries({ path }: StoredPack, type: 'frameTable' | 'manifest'): Promise<void> {
   const descriptors = new DescriptorPool(nodeFiles, 1);
   const { footer } = openPack(nodeFiles, descriptors, await loadZstd(), path);
@@ -171,6 +189,34 @@ function largeMemory(pages: number): Memory {
   const made = new Map(Array.from({ length: pages }, (_, i) => [16 + i, page(i)]));
   return { spaces: new Map([['pagemap-1', made]]), files: new Map() };
 }
+
+test('a damaged copy of segments is not written again where another copy has all', async () => {
+  const directory = newPath();
+  const captured: Captured[] = [];
+  for (let i = 0, memory = firstMemory(100); i < 4; i++, memory = laterMemory(memory, i)) {
+    captured.push(await capture(directory, memory));
+  }
+  const before = newPath();
+  await (async () => {
+    await using store = await openStore(directory);
+    for (const { id } of captured.splice(0, 1)) await store.snapshot(id).remove();
+    cpSync(directory, before, { recursive: true });
+    await store.collect({ wasteThreshold: 0 });
+  })();
+  const names = packFiles(before).map((path) => basename(path));
+  for (const path of packFiles(directory)) {
+    if (names.includes(basename(path))) continue;
+    const { digests, frame } = await partsOf(path);
+    if (frame === undefined) continue;
+    for (const { offset, blockBytes } of [...digests, frame]) {
+      damageBlock(path, offset, blockBytes);
+    }
+  }
+  cpSync(join(before, 'packs'), join(directory, 'packs'), { recursive: true });
+  await repair(directory, 'packs');
+  expect(await repair(directory, 'packs')).toMatchObject({ changes: [] });
+  await expectWhole(directory, captured);
+});
 
 test('one damaged block of digests does not cost those in another', async () => {
   const directory = newPath();
