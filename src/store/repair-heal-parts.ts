@@ -134,7 +134,7 @@ function partsOfFrame({ reader, findable }: PartSource, { table, index }: FrameP
       if (digest !== undefined) found.set(rank, digest);
     }
   } else if (isLost) {
-    const known = reader.hasRightDigests(table, index)
+    const known = reader.digestBlocks.areRight(table, index)
       ? reader.frameDigests(table, index)
       : new Uint8Array(slots.length * DIGEST_BYTES);
     digests = findable.fillDigests(known, slots);

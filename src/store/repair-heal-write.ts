@@ -177,8 +177,9 @@ class HealedCopy {
 
   #digestsOf({ table, index, digests }: FramePart): Uint8Array {
     if (digests !== undefined) return digests;
-    if (this.#reader.hasRightDigests(table, index)) return this.#reader.frameDigests(table, index);
-    this.#reader.readFrame(table, index, this.#raw);
+    const reader = this.#reader;
+    if (reader.digestBlocks.areRight(table, index)) return reader.frameDigests(table, index);
+    reader.readFrame(table, index, this.#raw);
     return pageDigests(table, index, this.#raw);
   }
 

@@ -56,7 +56,7 @@ export async function findWanted(
       if (!chosen.has(segment) || segment.lostPages === 0) continue;
       for (const { table, index } of framesOf(reader.frameTables(segment.local))) {
         if (table.isDelta(index) || !reader.isLost(table, index)) continue;
-        if (!reader.hasRightDigests(table, index)) continue;
+        if (!reader.digestBlocks.areRight(table, index)) continue;
         const digests = reader.frameDigests(table, index);
         const pages = table.pagesAt(index);
         for (let rank = 0; rank < pages; rank++) wanted.set(digestKey(digests, rank), undefined);
@@ -115,7 +115,7 @@ function searchFrame(
 ): void {
   const { table, index } = place;
   const { source } = searched;
-  const hasDigests = reader.hasRightDigests(table, index);
+  const hasDigests = reader.digestBlocks.areRight(table, index);
   if (!hasDigests) reader.readFrame(table, index, buffer);
   const digests = hasDigests
     ? reader.frameDigests(table, index)

@@ -97,7 +97,7 @@ export async function scanPack(
   packs.forget(name);
   const reader = packs.reader(name);
   const attempt = <T>(read: () => T): T | undefined => noteDamage(problems, read);
-  const hasDigests = attempt(() => (reader.checkDigests(), true)) === true;
+  const hasDigests = attempt(() => (reader.digestBlocks.check(), true)) === true;
   await pacer.pause();
   const identities = reader.footer.references;
   const segments: ScannedSegment[] = [];
@@ -199,7 +199,7 @@ export async function checkPack(reader: PackReader, pacer: Pacer): Promise<boole
   const attempt = (read: () => void) => {
     isRight &&= noteDamage([], () => (read(), true)) === true;
   };
-  attempt(() => reader.checkDigests());
+  attempt(() => reader.digestBlocks.check());
   attempt(() => reader.readStates());
   for (const local of reader.footer.references.keys()) {
     const tables = noteDamage([], () => reader.frameTables(local));
