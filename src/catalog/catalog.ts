@@ -4,7 +4,7 @@
  *
  * Reading is synchronous and needs no lock (WAL). Writing waits at most 5 ms in the calling thread
  * and tries again asynchronously. Every row that decides what exists is checked when it is read;
- * `uncheckedSegments` alone leaves that to who uses them.
+ * `uncheckedSegments` alone leaves that to who uses them, hints and derived files apart.
  */
 import { sameBytes } from '../bytes/hex.ts';
 import { StoreError } from '../errors.ts';

@@ -32,8 +32,9 @@ const SEGMENTS = `SELECT ${linesOf(SEGMENT_COLUMNS, PACK_COLUMNS)}
   FROM segments JOIN packs ON packs.number = segments.pack
   WHERE segments.number > ? ORDER BY segments.number LIMIT ?`;
 
-const UNCHECKED = `SELECT
-  json_array(segments.number, hex(segments.identity) || packs.name, segments.local)
+// What damage has made bytes of would stop the query.
+const UNCHECKED = `SELECT json_array(segments.number, hex(segments.identity) || packs.name,
+    CASE typeof(segments.local) WHEN 'integer' THEN segments.local END)
   FROM segments JOIN packs ON packs.number = segments.pack
   WHERE segments.number > ? ORDER BY segments.number`;
 

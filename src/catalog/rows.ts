@@ -84,8 +84,8 @@ export function jsonOf(columns: Columns): string {
 }
 
 /**
- * SQL for the columns of joined rows, each row a line of JSON for `checkLine`. Text in JSON has no
- * line ends.
+ * SQL for the columns of joined rows, each row a line of JSON for `checkLine`. SQLite escapes
+ * line ends in the text of JSON.
  */
 export function linesOf(...tables: readonly Columns[]): string {
   return tables.map(jsonOf).join(' || char(10) || ');

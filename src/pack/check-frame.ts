@@ -29,7 +29,7 @@ export function checkFrame(
     const start = rank * PAGE_BYTES;
     sha256Into(buffer.subarray(start, start + table.pageBytes(slot)), digest, 0);
     if (digest.compare(expected, rank * DIGEST_BYTES, (rank + 1) * DIGEST_BYTES) === 0) continue;
-    if (!reader.hasRightDigests(table, index)) return;
+    if (!reader.digestBlocks.areRight(table, index)) return;
     reader.reportLost(table, index);
     throw reader.corrupt(`page in slot ${slot} is not its digest's`, table.entryAt(index).offset);
   }

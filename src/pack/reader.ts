@@ -30,6 +30,7 @@ import {
   PACK_HEADER_BYTES,
   TRAILER_BYTES,
 } from './format.ts';
+import { DigestBlocks } from './digest-blocks.ts';
 import { decodeDeltaFrame, type DeltaFrame } from './delta-frame.ts';
 import { decodeFrameTable, type FrameTable } from './frame-table.ts';
 import { LostFrames, WHOLE_PACK } from './lost-frames.ts';
@@ -74,6 +75,8 @@ const HASH_SLICE_BYTES = 1024 * 1024;
 export class PackReader {
   /** The directory of the pack. */
   readonly footer: Footer;
+  /** Which of its digests are right. */
+  readonly digestBlocks: DigestBlocks;
   readonly #source: Source;
   readonly #zstd: Zstd;
   readonly #tablePlaces: readonly FrameTablePlace[];
@@ -82,8 +85,6 @@ export class PackReader {
   #digests: Uint8Array = new Uint8Array(0);
   #digestsTable: FrameTable | undefined;
   #digestsIndex = -1;
-  /** Blocks of digests that somebody had doubts about. */
-  readonly #rightDigests = new Map<BlockPlace, boolean>();
   readonly #shared: PackSharing;
 
   /** @throws StoreError CORRUPT, UNSUPPORTED_VERSION. */
@@ -92,7 +93,12 @@ export class PackReader {
     this.#zstd = zstd;
     this.#shared = shared;
     this.footer = this.#readFooter();
-    this.#tablePlaces = this.footer.entries.filter((entry) => entry.type === 'frameTable');
+    const { entries } = this.footer;
+    this.#tablePlaces = entries.filter((entry) => entry.type === 'frameTable');
+    this.digestBlocks = new DigestBlocks(
+      entries.filter(({ type }) => type === 'digests'),
+      (place) => this.#readBlock(place, BLOCK.digests),
+    );
   }
 
   #readFooter(): Footer {
@@ -251,43 +257,6 @@ export class PackReader {
   frameDigests(table: FrameTable, index: number): Uint8Array {
     const { digestsOffset } = table.entryAt(index);
     return this.#bytes(digestsOffset, table.pagesAt(index) * DIGEST_BYTES);
-  }
-
-  /** Whether the digests of the frame at `index` are what was written. */
-  hasRightDigests(table: FrameTable, index: number): boolean {
-    const { digestsOffset } = table.entryAt(index);
-    const place = this.footer.entries.find(
-      ({ type, offset, blockBytes }) =>
-        type === 'digests' && offset < digestsOffset && digestsOffset < offset + blockBytes,
-    );
-    if (place === undefined) return false;
-    let isRight = this.#rightDigests.get(place);
-    if (isRight === undefined) this.#rightDigests.set(place, (isRight = this.#isRight(place)));
-    return isRight;
-  }
-
-  #isRight(place: BlockPlace): boolean {
-    try {
-      this.#readBlock(place, BLOCK.digests);
-      return true;
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-      return false;
-    }
-  }
-
-  /** Checks every digests block against its checksum. */
-  checkDigests(): void {
-    for (const _ of this.digestSteps());
-  }
-
-  /** The same, block by block. */
-  *digestSteps(): Generator<undefined> {
-    for (const entry of this.footer.entries) {
-      if (entry.type !== 'digests') continue;
-      this.#readBlock(entry, BLOCK.digests);
-      yield;
-    }
   }
 
   /** What the pack says of snapshots beside their manifests; undefined when it says nothing. */

@@ -58,7 +58,7 @@ export class Compaction {
   async add(survey: PackSurvey): Promise<void> {
     const reader = this.#context.packs.reader(survey.name);
     // Digests are copied without being looked at: here their checksums are.
-    reader.checkDigests();
+    reader.digestBlocks.check();
     this.#locals = [];
     for (const segment of survey.segments) {
       if (segment.livePages === 0) this.#goneSegments.push(segment.number);

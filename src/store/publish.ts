@@ -101,7 +101,7 @@ async function verifyStaged(
       reader.frameTables(segment);
       await pacer.pause();
     }
-    for (const _ of reader.digestSteps()) await pacer.pause();
+    for (const _ of reader.digestBlocks.steps()) await pacer.pause();
     reader.readStates();
     for (const digest of manifests) {
       reader.readManifest(digest);

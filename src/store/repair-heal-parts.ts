@@ -1,8 +1,8 @@
 /**
  * What becomes of the frames of a pack that is written once more: which of their pages are right,
- * found elsewhere, or lost. A frame of which only some pages were found is two parts: those, and the
- * rest as it was, damaged, with the digests by which it may be found later: zeros where the digests
- * are damaged too and nothing else tells.
+ * found elsewhere, or lost. A frame of which only some pages were found is two parts: those, and
+ * the rest as it was, damaged, with the digests by which it may be found later: zeros where their
+ * block of digests is damaged too and nothing else tells.
  */
 import { DIGEST_BYTES } from '#digest';
 import { framesOf, type FramePlace } from '../pack/frame-layers.ts';
@@ -30,13 +30,21 @@ export interface SegmentParts {
 
 const NOTHING: ReadonlyMap<number, Uint8Array> = new Map();
 
+/**
+ * Whether a pack is written once more only for its digests: nobody needs them to read pages, and
+ * one that lacks anything else would stay beside what is written, for what it may still hold.
+ */
+export function needsDigests({ hasDigests, hasTables, hasManifests }: ScannedPack): boolean {
+  return !hasDigests && hasTables && hasManifests;
+}
+
 /** Whether anything was found that a pack has lost, or its digests are to be computed. */
 export async function isFound(
   work: RepairWork,
   pack: ScannedPack,
   found: FoundPages,
 ): Promise<boolean> {
-  if (!pack.hasDigests) return true;
+  if (needsDigests(pack)) return true;
   const segments = await segmentsOf(work, pack, found);
   return segments.some(({ parts }) => parts.some(({ kind }) => kind === 'healed'));
 }
@@ -52,7 +60,7 @@ export async function segmentsOf(
   for (const { local, identity, pages } of pack.segments) {
     if (pages === 0) continue;
     const findable = new Findable(found, pack, identity);
-    const source = { reader, findable, hasDigests: pack.hasDigests };
+    const source = { reader, findable };
     segments.push({ identity, parts: await partsOf(work, source, local) });
   }
   return segments;
@@ -98,7 +106,6 @@ class Findable {
 interface PartSource {
   readonly reader: PackReader;
   readonly findable: Findable;
-  readonly hasDigests: boolean;
 }
 
 async function partsOf(
@@ -114,10 +121,7 @@ async function partsOf(
   return parts;
 }
 
-function partsOfFrame(
-  { reader, findable, hasDigests }: PartSource,
-  { table, index }: FramePlace,
-): FramePart[] {
+function partsOfFrame({ reader, findable }: PartSource, { table, index }: FramePlace): FramePart[] {
   const slots = table.slotsAt(index);
   const ranks = [...slots.keys()];
   const isLost = reader.isLost(table, index);
@@ -130,7 +134,7 @@ function partsOfFrame(
       if (digest !== undefined) found.set(rank, digest);
     }
   } else if (isLost) {
-    const known = hasDigests
+    const known = reader.digestBlocks.areRight(table, index)
       ? reader.frameDigests(table, index)
       : new Uint8Array(slots.length * DIGEST_BYTES);
     digests = findable.fillDigests(known, slots);

@@ -1,8 +1,8 @@
 /**
  * Writes segments that no pack has any more, as far as their pages were found elsewhere: in one new
  * pack, each page in the slot that recipes and deltas refer to. So even a pack that is gone is
- * healed, for all but the snapshot whose manifest was in it. Slots of which nothing was found are in
- * frames that cannot be read, beside what is known of their digests, for a later repair.
+ * healed, for all but the snapshot whose manifest was in it. Slots of which nothing was found are
+ * in frames that cannot be read, beside what is known of their digests, for a later repair.
  */
 import { DIGEST_BYTES } from '#digest';
 import { toHex } from '../bytes/hex.ts';

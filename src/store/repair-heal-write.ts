@@ -17,7 +17,12 @@ import { encodeKeptDeltas, type FullPagePlace } from '../pack/kept-deltas.ts';
 import type { PackReader } from '../pack/reader.ts';
 import { encodeStates } from '../pack/states.ts';
 import type { CollectedFrame, PackWriter } from '../pack/writer.ts';
-import { type FramePart, type SegmentParts, segmentsOf } from './repair-heal-parts.ts';
+import {
+  type FramePart,
+  needsDigests,
+  type SegmentParts,
+  segmentsOf,
+} from './repair-heal-parts.ts';
 import { HealingBases, REPAIR_LEVEL, type FoundPages } from './repair-found-pages.ts';
 import type { RepairWork } from './repair-plan.ts';
 import { scanPack, type ScannedPack } from './repair-scan.ts';
@@ -35,7 +40,7 @@ export interface WrittenPack {
 /**
  * Writes a pack once more.
  *
- * @returns undefined when no lost page of it has been found.
+ * @returns undefined when no lost page of it has been found, and no digests are to be computed.
  */
 export async function writeHealed(
   work: RepairWork,
@@ -45,7 +50,7 @@ export async function writeHealed(
   const reader = work.packs.reader(pack.name);
   const segments = await segmentsOf(work, pack, found);
   const healed = segments.flatMap(({ parts }) => parts).filter(({ kind }) => kind === 'healed');
-  if (healed.length === 0 && pack.hasDigests) return undefined;
+  if (healed.length === 0 && !needsDigests(pack)) return undefined;
   const inLost = sumOf(healed, ({ table, index, found }) =>
     reader.isLost(table, index) ? found.size : 0,
   );
@@ -106,7 +111,6 @@ class HealedCopy {
   readonly #work: RepairWork;
   readonly #writer: PackWriter;
   readonly #reader: PackReader;
-  readonly #hasDigests: boolean;
   readonly #found: FoundPages;
   readonly #encoder: BlockEncoder;
   readonly #bases = new HealingBases();
@@ -116,7 +120,6 @@ class HealedCopy {
     this.#work = work;
     this.#writer = writer;
     this.#reader = work.packs.reader(pack.name);
-    this.#hasDigests = pack.hasDigests;
     this.#found = found;
     this.#encoder = new BlockEncoder(work.zstd);
   }
@@ -174,8 +177,9 @@ class HealedCopy {
 
   #digestsOf({ table, index, digests }: FramePart): Uint8Array {
     if (digests !== undefined) return digests;
-    if (this.#hasDigests) return this.#reader.frameDigests(table, index);
-    this.#reader.readFrame(table, index, this.#raw);
+    const reader = this.#reader;
+    if (reader.digestBlocks.areRight(table, index)) return reader.frameDigests(table, index);
+    reader.readFrame(table, index, this.#raw);
     return pageDigests(table, index, this.#raw);
   }
 

@@ -2,8 +2,9 @@
  * Healing: pages that are lost, but whose digests are known, are looked for in all that can be
  * read. A pack of which pages are found is written once more, under another name: what can be read
  * of it as it is, the pages that were found in their slots, and what is still lost as lost as it
- * was, so that a later repair may find the rest. No recipe changes. A pack whose digests are damaged
- * is written once more in any case, with those of the pages that can be read.
+ * was, so that a later repair may find the rest. No recipe changes. A pack whose digests are
+ * damaged, and its frames at most beside, is written once more in any case, with those of the pages
+ * that can be read.
  *
  * Digests of full pages are beside them, in their packs; what a delta page was is known from heads
  * and leaves (repair-lost-slots.ts). A delta that cannot be read, in a damaged frame or because of

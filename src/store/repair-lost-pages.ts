@@ -49,15 +49,14 @@ export async function findWanted(
   const wanted: WantedPages = new Map();
   const best = bestCopies(known);
   const chosen = new Set([...best.values()].map(({ segment }) => segment));
-  for (const { name, segments, hasDigests } of known) {
+  for (const { name, segments } of known) {
     if (segments.every(({ lostPages }) => lostPages === 0)) continue;
-    // What is copied of digests gets a new checksum: the old one must be right.
-    if (!hasDigests) continue;
     const reader = work.packs.reader(name);
     for (const segment of segments) {
       if (!chosen.has(segment) || segment.lostPages === 0) continue;
       for (const { table, index } of framesOf(reader.frameTables(segment.local))) {
         if (table.isDelta(index) || !reader.isLost(table, index)) continue;
+        if (!reader.digestBlocks.areRight(table, index)) continue;
         const digests = reader.frameDigests(table, index);
         const pages = table.pagesAt(index);
         for (let rank = 0; rank < pages; rank++) wanted.set(digestKey(digests, rank), undefined);
@@ -76,12 +75,12 @@ export async function searchPacks(
 ): Promise<void> {
   if (wanted.size === 0) return;
   const best = new Set([...bestCopies(packs).values()].map(({ segment }) => segment));
-  for (const { name, segments, hasDigests } of packs) {
+  for (const { name, segments } of packs) {
     for (const segment of segments) {
       if (segment.pages === 0) continue;
       const { identity, local } = segment;
       const source = { pack: name, segment: identity, isBest: best.has(segment) };
-      await searchSegment(work, { source, local, hasDigests }, wanted);
+      await searchSegment(work, { source, local }, wanted);
     }
   }
 }
@@ -90,8 +89,6 @@ export async function searchPacks(
 interface Searched {
   readonly source: Pick<PageSource, 'pack' | 'segment' | 'isBest'>;
   readonly local: number;
-  /** Whether the digests beside its pages are right. */
-  readonly hasDigests: boolean;
 }
 
 async function searchSegment(
@@ -117,7 +114,8 @@ function searchFrame(
   buffer: Buffer,
 ): void {
   const { table, index } = place;
-  const { source, hasDigests } = searched;
+  const { source } = searched;
+  const hasDigests = reader.digestBlocks.areRight(table, index);
   if (!hasDigests) reader.readFrame(table, index, buffer);
   const digests = hasDigests
     ? reader.frameDigests(table, index)

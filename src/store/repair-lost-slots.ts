@@ -49,7 +49,7 @@ export class LostSlots {
     slots.set(slot, digest.slice());
   }
 
-  /** Says that a slot of a missing segment is needed, whether or not anything tells what it held. */
+  /** Says that a slot of a missing segment is needed, whether or not anything tells what it was. */
   need(segment: number, slot: number): void {
     if (segment < FIRST_MISSING) return;
     const slots = this.#needed.get(segment);

@@ -98,9 +98,13 @@ export async function planRepair(work: RepairWork, storeId: StoreIdentity): Prom
     packs,
     lostFrames: lostFramesOf(work),
   });
-  const { packs: known, healed } = await heal(work, scanned, (all) => findingsOf(all, []));
-  const { needed: packs, redundant } = await findRedundant(work, known, healed);
-  const unneeded = redundant.map(({ name }) => {
+  const healing = await heal(work, scanned, (all) => findingsOf(all, []));
+  const { needed: packs, redundant } = await findRedundant(work, healing.packs, healing.healed);
+  const needed = new Set(packs.map(({ name }) => name));
+  const healed = healing.healed.filter(({ newName }) => needed.has(newName));
+  // What was written now, and is not needed, is not in packs/.
+  const here = redundant.filter(({ name }) => scanned.some((pack) => pack.name === name));
+  const unneeded = here.map(({ name }) => {
     const path = work.layout.packFile(name);
     return { path, name, problem: 'damaged, and all that is left of it is in other packs' };
   });

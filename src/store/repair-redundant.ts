@@ -21,7 +21,8 @@ export async function findRedundant(
 ): Promise<{ readonly needed: ScannedPack[]; readonly redundant: ScannedPack[] }> {
   let needed = [...packs];
   const redundant: ScannedPack[] = [];
-  const isNew = new Set(healed.map(({ newName }) => newName));
+  // One that was written for its digests alone may be no more needed than the one before was.
+  const isNew = new Set(healed.filter(({ pages }) => pages > 0).map(({ newName }) => newName));
   for (const pack of packs) {
     if (pack.problems.length === 0 || isNew.has(pack.name)) continue;
     const others = needed.filter((other) => other !== pack);

@@ -52,6 +52,9 @@ export interface ScannedPack {
   readonly states: States | undefined;
   /** Whether the digests of its full pages are right, all of them. */
   readonly hasDigests: boolean;
+  /** Whether all of its frame tables, and all of its manifests, can be read. */
+  readonly hasTables: boolean;
+  readonly hasManifests: boolean;
   /** What is wrong with it. */
   readonly problems: readonly string[];
 }
@@ -94,17 +97,20 @@ export async function scanPack(
   packs.forget(name);
   const reader = packs.reader(name);
   const attempt = <T>(read: () => T): T | undefined => noteDamage(problems, read);
-  const hasDigests = attempt(() => (reader.checkDigests(), true)) === true;
+  const hasDigests = attempt(() => (reader.digestBlocks.check(), true)) === true;
   await pacer.pause();
   const identities = reader.footer.references;
   const segments: ScannedSegment[] = [];
+  let [hasTables, hasManifests] = [true, true];
   for (const [local, identity] of identities.entries()) {
     const isHere = reader.footer.entries.some(
       (entry) => entry.type === 'frameTable' && entry.segment === local,
     );
     // A capture without new pages has a segment without tables: the first of its references.
     if (!isHere && local > 0) continue;
-    const tables = attempt(() => reader.frameTables(local)) ?? [];
+    const read = attempt(() => reader.frameTables(local));
+    if (read === undefined) hasTables = false;
+    const tables = read ?? [];
     if (everyFrame) await readFrames(reader, tables, attempt, pacer);
     segments.push({ identity, local, ...countPages(reader, tables) });
     await pacer.pause();
@@ -114,7 +120,8 @@ export async function scanPack(
   for (const entry of reader.footer.entries) {
     if (entry.type !== 'manifest' || entry.part > 0) continue;
     const manifest = attempt(() => scanManifest(reader, entry.digest, references));
-    if (manifest !== undefined) manifests.push(manifest);
+    if (manifest === undefined) hasManifests = false;
+    else manifests.push(manifest);
     await pacer.pause();
   }
   const states = attempt(() => reader.readStates());
@@ -122,7 +129,8 @@ export async function scanPack(
     problems.push('frames cannot be read');
   }
   const { sizeBytes } = reader;
-  return { name, sizeBytes, segments, references, manifests, states, hasDigests, problems };
+  const found = { segments, references, manifests, states };
+  return { name, sizeBytes, ...found, hasDigests, hasTables, hasManifests, problems };
 }
 
 function noteDamage<T>(problems: string[], read: () => T): T | undefined {
@@ -191,7 +199,7 @@ export async function checkPack(reader: PackReader, pacer: Pacer): Promise<boole
   const attempt = (read: () => void) => {
     isRight &&= noteDamage([], () => (read(), true)) === true;
   };
-  attempt(() => reader.checkDigests());
+  attempt(() => reader.digestBlocks.check());
   attempt(() => reader.readStates());
   for (const local of reader.footer.references.keys()) {
     const tables = noteDamage([], () => reader.frameTables(local));

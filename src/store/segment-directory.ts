@@ -4,12 +4,15 @@
  *
  * Rows are checked when they are first used, not when they are read: of 2,000 segments a capture
  * uses a few, and to check all of them took a new process 20 of 110 ms. A row that is damaged is
- * one that is not there. Threads find segments by themselves, where one page is the base of
- * another; what they find, they hold against the footer of its pack.
+ * one that is not there, and takes no other with it: SQLite finds rows by their numbers, which may
+ * be what is damaged, so at the first sign of damage all are read one after the other, and checked.
+ *
+ * Threads find segments by themselves, where one page is the base of another; what they find, they
+ * hold against the footer of its pack.
  */
 import type { Catalog } from '../catalog/catalog.ts';
-import type { SegmentRow } from '../catalog/rows.ts';
 import { sameBytes } from '../bytes/hex.ts';
+import type { SegmentRow } from '../catalog/rows.ts';
 import type { StoreError } from '../errors.ts';
 import { SegmentTable } from '../pack/segment-table.ts';
 import type { Pacer } from './clock.ts';
@@ -17,8 +20,8 @@ import type { Pacer } from './clock.ts';
 /** Some 3 ms. */
 const ROWS_IN_ONE_GO = 200;
 
-/** A row with a number so far above the one before is checked at once: room is made up to it. */
-const MAX_GAP = 2 ** 20;
+/** Room is made up to the last number: where more than these have no rows, it may be damaged. */
+const MAX_MISSING = 2 ** 20;
 
 /** Where a segment is: in a pack, under a local number there. */
 export interface PlacedSegment {
@@ -40,6 +43,8 @@ export class SegmentDirectory {
   #checkedUpTo = 0;
   /** Others that have been checked. */
   readonly #checked = new Set<number>();
+  /** Whether a row was found to be damaged: then all are checked when they are read. */
+  #isDamaged = false;
 
   constructor(catalog: Catalog) {
     this.#catalog = catalog;
@@ -87,36 +92,59 @@ export class SegmentDirectory {
 
   /** Reads what has been committed since the last time. */
   refresh(): void {
-    const segments = this.#catalog
-      .uncheckedSegments(this.#lastNumber)
-      .filter(([number], i, all) => {
-        const before = all[i - 1]?.[0] ?? this.#lastNumber;
-        return number <= before + MAX_GAP || this.#catalog.segmentsAmong([number]).length > 0;
-      });
-    this.table.reserve(segments.at(-1)?.[0] ?? 0);
-    for (const [number, names, local] of segments) {
-      this.table.addNamed(number, names, local);
-      this.#lastNumber = number;
+    if (this.#isDamaged || !this.#addUnchecked()) this.#addChecked(this.#lastNumber);
+  }
+
+  /** @returns false, with nothing added, where numbers are not what they must be. */
+  #addUnchecked(): boolean {
+    const segments = this.#catalog.uncheckedSegments(this.#lastNumber);
+    let last = this.#lastNumber;
+    for (const [i, [number]] of segments.entries()) {
+      if (number <= last || number > this.#lastNumber + i + MAX_MISSING) return false;
+      last = number;
     }
+    this.table.reserve(last);
+    for (const [number, names, local] of segments) this.table.addNamed(number, names, local);
+    this.#lastNumber = last;
+    return true;
+  }
+
+  /** Adds the rows after one, each held against its checksum. */
+  #addChecked(after: number): readonly SegmentRow[] {
+    const damage: StoreError[] = [];
+    const rows = this.#catalog.segments(after, damage);
+    if (damage.length > 0) this.#isDamaged = true;
+    this.#lastNumber = rows.at(-1)?.number ?? after;
+    this.table.reserve(this.#lastNumber);
+    for (const row of rows) {
+      const { number, identity, packName, local } = row;
+      if (!this.#isKnown(row)) this.table.add(number, identity, packName, local);
+      this.#checked.add(number);
+    }
+    return rows;
   }
 
   /** The number of the segment with this identity; 0 when the catalog does not know it. */
   find(identity: Uint8Array): number {
     const number = this.table.find(identity);
-    return number !== 0 && this.#isIntact(number) ? number : 0;
+    if (number === 0 || this.#isChecked(number)) return number;
+    this.#check([number]);
+    return this.table.find(identity);
   }
 
   /** The same of several, whose rows are read at once. */
   findAll(identities: readonly Uint8Array[]): number[] {
     const numbers = identities.map((identity) => this.table.find(identity));
-    this.#check(numbers.filter((number) => number !== 0 && !this.#isChecked(number)));
-    return numbers.map((number) => (this.table.has(number) ? number : 0));
+    const unchecked = numbers.filter((number) => number !== 0 && !this.#isChecked(number));
+    if (unchecked.length === 0) return numbers;
+    this.#check(unchecked);
+    return identities.map((identity) => this.table.find(identity));
   }
 
   /** Where the segment with this number of the catalog is. */
   at(number: number): PlacedSegment | undefined {
-    if (!this.table.has(number) || !this.#isIntact(number)) return undefined;
-    return this.#read(number);
+    if (this.table.has(number) && !this.#isChecked(number)) this.#check([number]);
+    return this.table.has(number) ? this.#read(number) : undefined;
   }
 
   #read(number: number): PlacedSegment {
@@ -125,32 +153,32 @@ export class SegmentDirectory {
     return { identity, packName: this.table.packName(number), local: this.table.local(number) };
   }
 
-  /** Whether the row of a segment in the table is what was written; drops it otherwise. */
-  #isIntact(number: number): boolean {
-    if (!this.#isChecked(number)) this.#check([number]);
-    return this.table.has(number);
-  }
-
   #isChecked(number: number): boolean {
     return number <= this.#checkedUpTo || this.#checked.has(number);
   }
 
+  /** Holds rows of the table against their checksums. */
   #check(numbers: readonly number[]): void {
-    if (numbers.length === 0) return;
-    const rows = this.#catalog.segmentsAmong(numbers);
-    const intact = new Set(rows.filter((row) => this.#isRow(row)).map(({ number }) => number));
-    for (const number of numbers) {
-      if (intact.has(number)) this.#checked.add(number);
-      else this.table.drop(number);
+    for (const row of this.#catalog.segmentsAmong(numbers)) {
+      if (this.#isKnown(row)) this.#checked.add(row.number);
     }
+    if (numbers.some((number) => !this.#isChecked(number))) this.#checkAll();
+  }
+
+  /** Drops all rows that are damaged or gone; SQLite may have missed one beside a damaged one. */
+  #checkAll(): void {
+    const numbers = [...this.numbers()];
+    const intact = new Set(this.#addChecked(0).map(({ number }) => number));
+    for (const number of numbers) if (!intact.has(number)) this.table.drop(number);
   }
 
   /** Whether the table has this very row. */
-  #isRow(row: SegmentRow): boolean {
-    const { identity, packName, local } = this.#read(row.number);
-    if (!sameBytes(row.identity, identity)) return false;
+  #isKnown({ number, identity, packName, local }: SegmentRow): boolean {
+    if (!this.table.has(number)) return false;
+    const known = this.#read(number);
+    if (!sameBytes(known.identity, identity)) return false;
     // It may have moved since it was read, and with it the generation.
-    const isInPlace = row.packName === packName && row.local === local;
+    const isInPlace = known.packName === packName && known.local === local;
     return isInPlace || this.#catalog.generation !== this.generation;
   }
 

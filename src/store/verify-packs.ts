@@ -198,7 +198,7 @@ class PackCheck {
   async #checkTables(reader: PackReader): Promise<void> {
     const { pacer, level } = this.#verification;
     await this.#attemptLater(async () => {
-      for (const _ of reader.digestSteps()) await pacer.pause();
+      for (const _ of reader.digestBlocks.steps()) await pacer.pause();
     });
     this.#attempt(() => reader.readStates());
     for (const segment of reader.footer.references.keys()) {

@@ -83,7 +83,7 @@ function addBlock(name: string, offset: number, length: number): void {
 /** Everything in a pack, its digests and its name compared as well. */
 function readAll(bytes: Uint8Array): string[] {
   const pack = openBytes(bytes, FILE);
-  pack.checkDigests();
+  pack.digestBlocks.check();
   return readOut(pack);
 }
 
@@ -194,7 +194,7 @@ describe('a damaged pack', () => {
       const list = pages[0] as Uint8Array[];
       const held = list.map((page, i) => pack.hasDigest(0, i, sha256(page), 0));
       expect(held).toEqual(list.map((_, i) => i !== slot));
-      expect(() => pack.checkDigests()).toThrow(/damaged block/);
+      expect(() => pack.digestBlocks.check()).toThrow(/damaged block/);
     }
   });
 });

@@ -55,7 +55,7 @@ describe('PackWriter', () => {
         const pack = openBytes(bytes);
         expect(pack.computeName()).toBe(name);
         expect(pack.footer.references).toEqual(segments.map(({ identity }) => identity));
-        pack.checkDigests();
+        pack.digestBlocks.check();
         segments.forEach(({ pages }, segment) => {
           for (const [slot, page] of pages.entries()) {
             expect(pack.hasDigest(segment, slot, sha256(page), 0)).toBe(true);
@@ -103,7 +103,7 @@ describe('PackWriter', () => {
     const types = pack.footer.entries.map(({ type }) => type);
     expect(types.filter((type) => type === 'digests')).toHaveLength(blocks);
     expect(types.filter((type) => type === 'frameTable')).toHaveLength(tables);
-    pack.checkDigests();
+    pack.digestBlocks.check();
     const frame = new Uint8Array(FRAME_PAGES * PAGE_BYTES);
     const words = new DataView(frame.buffer);
     let [slot, wrong] = [0, 0];

@@ -3,9 +3,14 @@
  * repair computes them once more.
  */
 import { hash } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { loadZstd } from '../../src/bytes/zstd.ts';
+import { DescriptorPool } from '../../src/files/descriptor-pool.ts';
+import { nodeFiles } from '../../src/files/node-files.ts';
+import type { BlockPlace } from '../../src/pack/footer.ts';
+import { openPack } from '../../src/pack/pack-set.ts';
 import { firstMemory, laterMemory } from '../support/collected-stores.ts';
 import { damageBlock } from '../support/damaged-store.ts';
 import {
@@ -17,7 +22,13 @@ import {
   lostIds,
   repair,
 } from '../support/healed-stores.ts';
-import { packsOf, type StoredFrame, type StoredPack } from '../support/store-contents.ts';
+import type { Memory } from '../support/made-memory.ts';
+import {
+  packFiles,
+  packsOf,
+  type StoredFrame,
+  type StoredPack,
+} from '../support/store-contents.ts';
 import { openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
@@ -107,4 +118,121 @@ describe('damaged digests of a pack', () => {
     expect(report).toMatchObject({ healedPages: 64, snapshots: { whole: 3, lost: [] } });
     await expectWhole(directory, captured);
   });
+});
+
+/** Where the digests of a pack are, and its first frame of full pages. */
+async function partsOf(
+  path: string,
+): Promise<{ digests: BlockPlace[]; frame: BlockPlace | undefined }> {
+  const descriptors = new DescriptorPool(nodeFiles, 1);
+  const reader = openPack(nodeFiles, descriptors, await loadZstd(), path);
+  const { references, entries } = reader.footer;
+  const tables = references.flatMap((_, local) => reader.frameTables(local));
+  descriptors.close();
+  const frame = tables.find((table) => !table.isDelta(0))?.entryAt(0);
+  return { digests: entries.filter(({ type }) => type === 'digests'), frame };
+}
+
+async function damageEntries({ path }: StoredPack, type: 'frameTable' | 'manifest'): Promise<void> {
+  const descriptors = new DescriptorPool(nodeFiles, 1);
+  const { footer } = openPack(nodeFiles, descriptors, await loadZstd(), path);
+  descriptors.close();
+  // Of tables, only that of the deltas.
+  const { offset, blockBytes } = footer.entries.filter((entry) => entry.type === type).at(-1) ?? {};
+  damageBlock(path, offset as number, blockBytes as number);
+}
+
+/** How many pages of memory a snapshot lacks. */
+async function missingPages(directory: string, { id }: Captured): Promise<number> {
+  await using store = await openStore(directory);
+  const { missing } = await store.snapshot(id).restore(newPath(), { partial: true });
+  const runs = missing.runs.filter(({ image }) => image === 'pages-1.img');
+  return runs.reduce((sum, { bytes }) => sum + bytes, 0) / 4096;
+}
+
+describe('damaged digests of a pack that lacks more', () => {
+  test('cost no page of the frames that another table lists', async () => {
+    const { directory, captured } = await makeTwo();
+    const [, pack] = (await packsOf(directory)) as [StoredPack, StoredPack];
+    damageDigests(pack);
+    await damageEntries(pack, 'frameTable');
+    rmSync(join(directory, 'cache'), { recursive: true });
+    const [, second] = captured as [Captured, Captured];
+    const before = await missingPages(directory, second);
+    expect(before).toBeGreaterThan(0);
+    await lostIds(directory);
+    await repair(directory, 'packs');
+    expect(await missingPages(directory, second)).toBe(before);
+    expect(await repair(directory, 'packs')).toMatchObject({ changes: [] });
+  });
+
+  test('are left alone beside a damaged manifest: a second repair has nothing to do', async () => {
+    const { directory, captured } = await makeTwo();
+    const [, pack] = (await packsOf(directory)) as [StoredPack, StoredPack];
+    damageDigests(pack);
+    await damageEntries(pack, 'manifest');
+    await lostIds(directory);
+    await repair(directory, 'packs');
+    expect(await repair(directory, 'packs')).toMatchObject({ catalog: 'kept', changes: [] });
+    await using store = await openStore(directory);
+    await store.snapshot((captured[0] as Captured).id).restore(newPath());
+  });
+});
+
+/** Of more full pages than one block of digests is about. */
+function largeMemory(pages: number): Memory {
+  const page = (n: number): Buffer => {
+    const bytes = Buffer.alloc(4096);
+    bytes.writeUInt32LE(n + 1, 8);
+    return bytes;
+  };
+  const made = new Map(Array.from({ length: pages }, (_, i) => [16 + i, page(i)]));
+  return { spaces: new Map([['pagemap-1', made]]), files: new Map() };
+}
+
+test('a damaged copy of segments is not written again where another copy has all', async () => {
+  const directory = newPath();
+  const captured: Captured[] = [];
+  for (let i = 0, memory = firstMemory(100); i < 4; i++, memory = laterMemory(memory, i)) {
+    captured.push(await capture(directory, memory));
+  }
+  const before = newPath();
+  await (async () => {
+    await using store = await openStore(directory);
+    for (const { id } of captured.splice(0, 1)) await store.snapshot(id).remove();
+    cpSync(directory, before, { recursive: true });
+    await store.collect({ wasteThreshold: 0 });
+  })();
+  const names = packFiles(before).map((path) => basename(path));
+  for (const path of packFiles(directory)) {
+    if (names.includes(basename(path))) continue;
+    const { digests, frame } = await partsOf(path);
+    if (frame === undefined) continue;
+    for (const { offset, blockBytes } of [...digests, frame]) {
+      damageBlock(path, offset, blockBytes);
+    }
+  }
+  cpSync(join(before, 'packs'), join(directory, 'packs'), { recursive: true });
+  await repair(directory, 'packs');
+  expect(await repair(directory, 'packs')).toMatchObject({ changes: [] });
+  await expectWhole(directory, captured);
+});
+
+test('one damaged block of digests does not cost those in another', async () => {
+  const directory = newPath();
+  const captured = [await capture(directory, largeMemory(8192 + 128))];
+  const [pack] = (await packsOf(directory)) as [StoredPack];
+  expect(pack.digests).toHaveLength(2);
+  const [, second] = pack.digests as [BlockPlace, BlockPlace];
+  damageBlock(pack.path, second.offset, second.blockBytes);
+  damageFrame(pack, 1);
+  // Nothing else tells what was lost.
+  rmSync(join(directory, 'cache'), { recursive: true });
+  await lostIds(directory);
+  const first = await repair(directory);
+  expect(first.packs.healed).toMatchObject([{ pages: 0 }]);
+  captured.push(await capture(directory, largeMemory(128), 'another'));
+  const again = await repair(directory);
+  expect(again).toMatchObject({ healedPages: 64, snapshots: { whole: 2, lost: [] } });
+  await expectWhole(directory, captured);
 });

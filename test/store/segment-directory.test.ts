@@ -1,10 +1,12 @@
 /** Rows of segments that are read unchecked: each is checked before anything is done with it. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { rowChecksum } from '../../src/catalog/rows.ts';
+import { SegmentTable } from '../../src/pack/segment-table.ts';
 import { Pacer } from '../../src/store/clock.ts';
 import { SegmentDirectory } from '../../src/store/segment-directory.ts';
-import { captureOf, newCatalog, openRaw } from '../support/made-catalogs.ts';
+import { captureOf, newCatalog, openCatalog, openRaw } from '../support/made-catalogs.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
 const nextPath = temporaryPaths();
@@ -18,6 +20,27 @@ async function made(...changes: readonly string[]): Promise<Catalog> {
   for (const n of [1, 2, 3]) await catalog.commitCapture(captureOf(n));
   for (const sql of changes) openRaw(file).exec(`PRAGMA foreign_keys = OFF; ${sql}`);
   return catalog;
+}
+
+/** A catalog of three segments, of which bytes of the second one's row are others. */
+async function damaged(change: (row: Buffer) => void): Promise<Catalog> {
+  const file = nextPath();
+  const catalog = await newCatalog(file);
+  for (const n of [1, 2, 3]) await catalog.commitCapture(captureOf(n));
+  catalog.close();
+  const raw = openRaw(file);
+  raw.pragma('wal_checkpoint(TRUNCATE)');
+  const rootOf = "SELECT rootpage FROM sqlite_schema WHERE name = 'segments'";
+  const page = raw.prepare(rootOf).pluck().get() as number;
+  const pageBytes = raw.pragma('page_size', { simple: true }) as number;
+  raw.close();
+  const bytes = readFileSync(file);
+  const leaf = bytes.subarray((page - 1) * pageBytes, page * pageBytes);
+  // A leaf of a table (13) has pointers to its cells from byte 8 on, in the order of rows.
+  expect([leaf[0], leaf.readUInt16BE(3)]).toEqual([13, 3]);
+  change(leaf.subarray(leaf.readUInt16BE(8 + 2)));
+  writeFileSync(file, bytes);
+  return await openCatalog(file);
 }
 
 /** Puts the second segment in another pack, as collections do. */
@@ -94,6 +117,34 @@ describe('a directory of segments', () => {
   ])('does not know one in a pack whose row has another %s', async (_, change) => {
     const directory = directoryOf(await made(`UPDATE packs SET ${change} WHERE number = 2`));
     expect(described(directory)).toEqual([FIRST, 'unknown', THIRD]);
+  });
+
+  it.each([1, 3, 6, 64])(
+    'is not misled by a row that damage has given the number %d',
+    async (n) => {
+      const catalog = await damaged((row) => {
+        // After the length of the row.
+        expect(row[1]).toBe(2);
+        row.writeUInt8(n, 1);
+      });
+      const directory = directoryOf(catalog);
+      const base = new SegmentTable(directory.table.buffer);
+      expect([1, 3].map((other) => base.find(identity(other)))).toEqual([1, 3]);
+      expect(described(directory)).toEqual([FIRST, 'unknown', THIRD]);
+      await catalog.commitCapture(captureOf(4));
+      directory.refresh();
+      expect(directory.at(directory.find(identity(4)))?.packName).toBe(packName(4));
+      expect(described(directory)).toEqual([FIRST, 'unknown', THIRD]);
+    },
+  );
+
+  it('does not know one whose local number damage has made bytes', async () => {
+    const catalog = await damaged((row) => {
+      // The types of number, identity, pack, local: an 8 is the number 0, a 12 are no bytes.
+      expect([...row.subarray(3, 7)]).toEqual([0, 44, 1, 8]);
+      row.writeUInt8(12, 6);
+    });
+    expect(described(directoryOf(catalog))).toEqual([FIRST, 'unknown', THIRD]);
   });
 
   it.each([5, 2 ** 33, Number.MAX_SAFE_INTEGER])(
