@@ -276,7 +276,8 @@ function changesOf(plan: RepairPlan, formatIsLost: boolean): string[] {
   }
   for (const { name, newName, pages } of plan.healed) {
     const what = name ?? 'of packs that are gone, what was found';
-    changes.push(`${what} is written once more as ${newName}: ${pages} lost pages were found`);
+    const why = pages === 0 ? 'its digests were computed' : `${pages} lost pages were found`;
+    changes.push(`${what} is written once more as ${newName}: ${why}`);
   }
   for (const { id, timeline, formerSequence, sequence } of plan.renumbered) {
     changes.push(`${id} becomes ${timeline}@${sequence}: another is ${timeline}@${formerSequence}`);

@@ -76,6 +76,7 @@ describe('damaged digests of a pack', () => {
     const report = await repair(directory);
     const name = basename(pack.path, '.pack');
     expect(report.packs.healed).toEqual([{ name, newName: name, pages: 0 }]);
+    expect(report.changes).toContainEqual(expect.stringMatching(/its digests were computed/));
     expect(report.snapshots).toMatchObject({ whole: 2, lost: [] });
     expect(hash('sha256', readFileSync(pack.path))).toBe(name);
     await expectWhole(directory, captured);
