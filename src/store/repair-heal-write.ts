@@ -63,7 +63,7 @@ export async function writeHealed(
     if (pack.states !== undefined) writer.addStates(encodeStates(pack.states));
   });
   const former = formerOf(pack, reader, segments);
-  if (name === pack.name) forgetLost(work, name);
+  forgetLost(work, name);
   const written = await scanPack(work, name, true, work.pacer);
   if (lostPagesOf(written) !== lostPagesOf(pack) - inLost) {
     throw new Error('a pack that was healed is not as it was meant');
@@ -71,7 +71,7 @@ export async function writeHealed(
   return { pack: written, pages: sumOf(healed, (part) => part.found.size), former };
 }
 
-/** All was found, and what was written are the bytes that the pack had before it was damaged. */
+/** What was written are the bytes of that name: what is known of others under it is over. */
 function forgetLost({ packs, layout }: RepairWork, name: string): void {
   const file = layout.packFile(name);
   for (const offset of packs.lostFrames.offsetsOf(file)) packs.lostFrames.forget({ file, offset });

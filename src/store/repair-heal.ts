@@ -135,6 +135,8 @@ async function writeAll(
   const healed: HealedPack[] = [];
   const kept: ScannedPack[] = [];
   for (const pack of packs) {
+    // What was damaged under that name has just been written as it was.
+    if (added.some(({ name }) => name === pack.name)) continue;
     const written = await writeHealed(work, pack, found);
     kept.push(written?.former ?? pack);
     if (written === undefined) continue;

@@ -176,6 +176,7 @@ import { nodeFiles } from './src/files/node-files.ts';
 const [directory, id, place, privileges] = process.argv.slice(1);
 const store = await SnapshotStore.open(directory, { readOnly: true, workers: 0 });
 // Loads what nobody else may be allowed to read.
+nodeFiles.mkdir(place + '/none');
 nodeFiles.removeTree(place + '/none');
 await store.snapshot(id).restore(place + '/first', { files: place + '/first-files' });
 process.setgroups([]); process.setgid(65534); process.setuid(65534);
