@@ -8,7 +8,7 @@ import { DescriptorPool } from '../files/descriptor-pool.ts';
 import type { Files } from '../files/files.ts';
 import { isMissing, readUpTo } from '../files/transfer.ts';
 import { type LostFrame, type LostFrames, WHOLE_PACK } from './lost-frames.ts';
-import { newPackSharing, PackReader, type Source } from './reader.ts';
+import { newPackSharing, PackReader, type PackSharing, type Source } from './reader.ts';
 
 /** Packs whose footers and tables stay in memory: 128 KiB for a capture of 1 GiB of new pages. */
 const MAX_READERS = 4096;
@@ -49,10 +49,8 @@ export class PackSet {
   /** A pack that cannot be opened is lost with all of its frames. */
   #open(file: string): PackReader {
     try {
-      const source = fileSource(this.#files, this.#descriptors, file);
-      return new PackReader(source, this.#zstd, this.#shared);
-    } catch (cause) {
-      const error = asDamage(cause, file);
+      return openPack(this.#files, this.#descriptors, this.#zstd, file, this.#shared);
+    } catch (error) {
       if (isDamage(error)) this.lostFrames.report({ file, offset: WHOLE_PACK });
       throw error;
     }
@@ -115,14 +113,23 @@ function asDamage(error: unknown, file: string): unknown {
   return new StoreError('CORRUPT', message, { file, cause: error });
 }
 
-/** Opens one pack by its path; its descriptor belongs to the pool. */
+/**
+ * Opens one pack by its path; its descriptor belongs to the pool.
+ *
+ * @throws StoreError CORRUPT, STORAGE.
+ */
 export function openPack(
   files: Files,
   descriptors: DescriptorPool,
   zstd: Zstd,
   file: string,
+  shared?: PackSharing,
 ): PackReader {
-  return new PackReader(fileSource(files, descriptors, file), zstd);
+  try {
+    return new PackReader(fileSource(files, descriptors, file), zstd, shared);
+  } catch (error) {
+    throw asDamage(error, file);
+  }
 }
 
 function fileSource(files: Files, descriptors: DescriptorPool, file: string): Source {

@@ -88,6 +88,11 @@ const DAMAGES: readonly [string, (pack: StoredPack) => void, string | undefined]
     'kept',
   ],
   [
+    'says that it is of another version',
+    ({ path }) => overwrite(path, (bytes) => bytes.fill(5, 8, 9)),
+    'taken away',
+  ],
+  [
     'has a damaged manifest',
     ({ path, manifestOffset }) => damageBlock(path, manifestOffset, 60),
     'kept',
