@@ -98,6 +98,19 @@ describe('a row', () => {
     expect(() => read(catalog)).toThrow(expect.objectContaining({ code: 'CORRUPT' }));
   });
 
+  it.each([
+    '"quoted" \\ and / and \n\r\t\b\f',
+    String.fromCharCode(...Array.from({ length: 31 }, (_, i) => i + 1), 0x7f, 0x80, 0xad),
+    '\u2028\u2029\ufeff\u{1f600}\u{10ffff}',
+    ',"x0011223344556677"]',
+  ])('is read with the text that it was written with: %j', async (note) => {
+    const { catalog } = await made();
+    await catalog.setStates([{ id: snapshotId(2), note }]);
+    const rows = catalog.snapshots.ofTimeline('web');
+    expect(rows.map((row) => row.note)).toEqual(['', note]);
+    expect(catalog.check()).toEqual([]);
+  });
+
   it('that is damaged is not marked as removed, which would make it right again', async () => {
     const { file, catalog } = await made();
     openRaw(file).prepare('UPDATE snapshots SET pack = 1 WHERE number = 2').run();
