@@ -130,21 +130,44 @@ export class PackReader {
 
   /** All frame tables of a segment, in the order of their frames. */
   frameTables(segment: number): FrameTable[] {
+    return this.#placesOf(segment).map((place) => this.#table(place));
+  }
+
+  /** Those of them that can be read. */
+  readableTables(segment: number): FrameTable[] {
+    return this.#placesOf(segment).flatMap((place) => {
+      try {
+        return this.#table(place);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        return [];
+      }
+    });
+  }
+
+  #placesOf(segment: number): FrameTablePlace[] {
     const places = this.#tablePlaces.filter((place) => place.segment === segment);
-    places.sort((a, b) => a.firstFrame - b.firstFrame);
-    return places.map((place) => this.#table(place));
+    return places.sort((a, b) => a.firstFrame - b.firstFrame);
   }
 
   /** Where a slot of a segment is, or undefined when this pack does not hold it. */
   find(segment: number, slot: number): SlotPlace | undefined {
     const frame = Math.floor(slot / FRAME_PAGES);
+    let damage: Error | undefined;
     for (const place of this.#tablePlaces) {
       if (place.segment !== segment || frame < place.firstFrame || frame > place.lastFrame)
         continue;
-      const table = this.#table(place);
-      const index = table.indexOf(slot);
-      if (index >= 0) return { table, index };
+      try {
+        const table = this.#table(place);
+        const index = table.indexOf(slot);
+        if (index >= 0) return { table, index };
+      } catch (error) {
+        // It may be in another one: a frame of which a part was healed is in two.
+        if (!isDamage(error)) throw error;
+        damage ??= error as Error;
+      }
     }
+    if (damage !== undefined) throw damage;
     return undefined;
   }
 

@@ -8,6 +8,7 @@ import { DIGEST_BYTES } from '#digest';
 import { framesOf, type FramePlace } from '../pack/frame-layers.ts';
 import type { PackReader } from '../pack/reader.ts';
 import type { FoundPages } from './repair-found-pages.ts';
+import { neededSlots, type NeededSlots } from './repair-needed-slots.ts';
 import type { RepairWork } from './repair-plan.ts';
 import type { ScannedPack } from './repair-scan.ts';
 
@@ -26,6 +27,8 @@ export interface FramePart extends FramePlace {
 export interface SegmentParts {
   readonly identity: Uint8Array;
   readonly parts: readonly FramePart[];
+  /** Slots of which the table is damaged. */
+  readonly unlisted: NeededSlots;
 }
 
 const NOTHING: ReadonlyMap<number, Uint8Array> = new Map();
@@ -46,7 +49,10 @@ export async function isFound(
 ): Promise<boolean> {
   if (needsDigests(pack)) return true;
   const segments = await segmentsOf(work, pack, found);
-  return segments.some(({ parts }) => parts.some(({ kind }) => kind === 'healed'));
+  return segments.some(
+    ({ parts, unlisted }) =>
+      unlisted.found.length > 0 || parts.some(({ kind }) => kind === 'healed'),
+  );
 }
 
 /** What becomes of the frames of a pack. */
@@ -57,11 +63,10 @@ export async function segmentsOf(
 ): Promise<SegmentParts[]> {
   const reader = work.packs.reader(pack.name);
   const segments: SegmentParts[] = [];
-  for (const { local, identity, pages } of pack.segments) {
-    if (pages === 0) continue;
+  for (const { local, identity } of pack.segments) {
     const findable = new Findable(found, pack, identity);
-    const source = { reader, findable };
-    segments.push({ identity, parts: await partsOf(work, source, local) });
+    const parts = await partsOf(work, { reader, findable }, local);
+    segments.push({ identity, parts, unlisted: findable.unlisted() });
   }
   return segments;
 }
@@ -77,6 +82,12 @@ class Findable {
     // Where several packs have a segment, readers look for it in one of them.
     const number = segments.find(identity);
     this.#number = segments.at(number)?.packName === name ? number : 0;
+  }
+
+  /** Slots that are needed and in no table that can be read. */
+  unlisted(): NeededSlots {
+    if (this.#number === 0) return { found: [], lost: [] };
+    return neededSlots(this.#found, this.#number);
   }
 
   /** The digest of a delta page that is lost, if it is known and the page is there. */
@@ -114,7 +125,7 @@ async function partsOf(
   local: number,
 ): Promise<FramePart[]> {
   const parts: FramePart[] = [];
-  for (const place of framesOf(source.reader.frameTables(local))) {
+  for (const place of framesOf(source.reader.readableTables(local))) {
     parts.push(...partsOfFrame(source, place));
     await pacer.pause();
   }

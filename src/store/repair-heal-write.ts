@@ -23,7 +23,18 @@ import {
   type SegmentParts,
   segmentsOf,
 } from './repair-heal-parts.ts';
-import { HealingBases, REPAIR_LEVEL, type FoundPages } from './repair-found-pages.ts';
+import {
+  type BasesTarget,
+  type FoundPages,
+  HealingBases,
+  REPAIR_LEVEL,
+} from './repair-found-pages.ts';
+import {
+  digestsOfDeltas,
+  type NeededSlots,
+  NeededSlotsCopy,
+  slotBits,
+} from './repair-needed-slots.ts';
 import type { RepairWork } from './repair-plan.ts';
 import { scanPack, type ScannedPack } from './repair-scan.ts';
 import { stagePack } from './repair-staged.ts';
@@ -50,25 +61,29 @@ export async function writeHealed(
   const reader = work.packs.reader(pack.name);
   const segments = await segmentsOf(work, pack, found);
   const healed = segments.flatMap(({ parts }) => parts).filter(({ kind }) => kind === 'healed');
-  if (healed.length === 0 && !needsDigests(pack)) return undefined;
+  const unlisted = segments.map((segment) => segment.unlisted);
+  const foundAgain = sumOf(unlisted, (slots) => slots.found.length);
+  if (healed.length === 0 && foundAgain === 0 && !needsDigests(pack)) return undefined;
   const inLost = sumOf(healed, ({ table, index, found }) =>
     reader.isLost(table, index) ? found.size : 0,
   );
   const name = await stagePack(work, async (writer) => {
     for (const identity of reader.footer.references) writer.reference(identity);
     const copy = new HealedCopy(work, writer, pack, found);
-    await copy.addBases(healed);
-    for (const { identity, parts } of segments) await copy.addSegment(identity, parts);
+    await copy.addBases(healed, unlisted);
+    for (const segment of segments) await copy.addSegment(segment);
     await copy.addManifests(pack);
     if (pack.states !== undefined) writer.addStates(encodeStates(pack.states));
   });
   const former = formerOf(pack, reader, segments);
   forgetLost(work, name);
   const written = await scanPack(work, name, true, work.pacer);
-  if (lostPagesOf(written) !== lostPagesOf(pack) - inLost) {
+  const stillLost = lostPagesOf(pack) - inLost + sumOf(unlisted, ({ lost }) => lost.length);
+  if (lostPagesOf(written) !== stillLost) {
     throw new Error('a pack that was healed is not as it was meant');
   }
-  return { pack: written, pages: sumOf(healed, (part) => part.found.size), former };
+  const pages = foundAgain + sumOf(healed, (part) => part.found.size);
+  return { pack: written, pages, former };
 }
 
 /** What was written are the bytes of that name: what is known of others under it is over. */
@@ -82,8 +97,8 @@ function lostPagesOf({ segments }: ScannedPack): number {
 }
 
 /**
- * What a pack lacks that the one in its place has: deltas that stand on what is lost as well, and
- * digests, which count as one page.
+ * What a damaged pack lacks that the one in its place has: deltas that stand on what is lost as
+ * well, and digests, which count as one page.
  */
 function formerOf(
   pack: ScannedPack,
@@ -112,7 +127,7 @@ class HealedCopy {
   readonly #writer: PackWriter;
   readonly #reader: PackReader;
   readonly #found: FoundPages;
-  readonly #encoder: BlockEncoder;
+  readonly #target: BasesTarget;
   readonly #bases = new HealingBases();
   readonly #raw = new Uint8Array(FRAME_BYTES);
 
@@ -121,20 +136,20 @@ class HealedCopy {
     this.#writer = writer;
     this.#reader = work.packs.reader(pack.name);
     this.#found = found;
-    this.#encoder = new BlockEncoder(work.zstd);
+    const encoder = new BlockEncoder(work.zstd);
+    const segments = new Set(this.#reader.footer.references.map(toHex));
+    this.#target = { writer, encoder, pacer: work.pacer, segments };
   }
 
   /** Finds the full pages that delta pages are the same as. */
-  async addBases(healed: readonly FramePart[]): Promise<void> {
+  async addBases(healed: readonly FramePart[], unlisted: readonly NeededSlots[]): Promise<void> {
     const deltas = healed.filter(({ table, index }) => table.isDelta(index));
     const digests = deltas.flatMap(({ found }) => [...found.values()]);
-    const segments = new Set(this.#reader.footer.references.map(toHex));
-    const [writer, encoder, { pacer }] = [this.#writer, this.#encoder, this.#work];
-    const target = { writer, encoder, pacer, segments };
-    await this.#bases.add(digests, this.#found, target);
+    digests.push(...unlisted.flatMap(digestsOfDeltas));
+    await this.#bases.add(digests, this.#found, this.#target);
   }
 
-  async addSegment(identity: Uint8Array, parts: readonly FramePart[]): Promise<void> {
+  async addSegment({ identity, parts, unlisted }: SegmentParts): Promise<void> {
     for (const layer of frameLayers(parts, ({ table, index }) => table.entryAt(index).frame)) {
       this.#writer.beginSegment(identity);
       for (const part of layer) {
@@ -143,6 +158,7 @@ class HealedCopy {
       }
       this.#writer.endSegment();
     }
+    await new NeededSlotsCopy(this.#found, this.#bases, this.#target).add(identity, unlisted);
   }
 
   #addPart(part: FramePart): void {
@@ -161,7 +177,7 @@ class HealedCopy {
       this.#raw.set(this.#found.read(found.get(rank) as Uint8Array), place * PAGE_BYTES);
     }
     const raw = this.#raw.subarray(0, ranks.length * PAGE_BYTES);
-    return this.#encoder.encode(BLOCK.frame, raw, REPAIR_LEVEL);
+    return this.#target.encoder.encode(BLOCK.frame, raw, REPAIR_LEVEL);
   }
 
   #encodeDeltas({ table, index, ranks, found }: FramePart): Uint8Array {
@@ -172,7 +188,7 @@ class HealedCopy {
     const isAll = copies.size === ranks.length;
     const frame = isAll ? undefined : this.#reader.readDeltaFrame(table, index);
     const raw = encodeKeptDeltas(frame, ranks, (segment) => segment, copies);
-    return this.#encoder.encode(BLOCK.deltaFrame, raw, REPAIR_LEVEL);
+    return this.#target.encoder.encode(BLOCK.deltaFrame, raw, REPAIR_LEVEL);
   }
 
   #digestsOf({ table, index, digests }: FramePart): Uint8Array {
@@ -190,12 +206,8 @@ class HealedCopy {
     const known = isDelta ? new Uint8Array(0) : this.#digestsOf(part);
     const digests = new Uint8Array(isDelta ? 0 : ranks.length * DIGEST_BYTES);
     const shortPages: CollectedFrame['shortPages'][number][] = [];
-    let [low, high] = [0, 0];
     for (const [place, rank] of ranks.entries()) {
       const slot = all[rank] as number;
-      const bit = slot % 64;
-      if (bit < 32) low |= 1 << bit;
-      else high |= 1 << (bit - 32);
       const digestFound = isDelta ? undefined : found.get(rank);
       // Nobody knew how long a page was that was lost with its pack.
       const bytes =
@@ -206,7 +218,8 @@ class HealedCopy {
       digests.set(digest, place * DIGEST_BYTES);
     }
     const { frame } = table.entryAt(index);
-    return { frame, pages: ranks.length, slots: { low, high }, digests, shortPages };
+    const slots = slotBits(ranks.map((rank) => all[rank] as number));
+    return { frame, pages: ranks.length, slots, digests, shortPages };
   }
 
   /** All manifests that can be read. */

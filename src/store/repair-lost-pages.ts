@@ -54,7 +54,7 @@ export async function findWanted(
     const reader = work.packs.reader(name);
     for (const segment of segments) {
       if (!chosen.has(segment) || segment.lostPages === 0) continue;
-      for (const { table, index } of framesOf(reader.frameTables(segment.local))) {
+      for (const { table, index } of framesOf(reader.readableTables(segment.local))) {
         if (table.isDelta(index) || !reader.isLost(table, index)) continue;
         if (!reader.digestBlocks.areRight(table, index)) continue;
         const digests = reader.frameDigests(table, index);
@@ -98,7 +98,7 @@ async function searchSegment(
 ): Promise<void> {
   const reader = work.packs.reader(searched.source.pack);
   const buffer = Buffer.alloc(FRAME_BYTES);
-  for (const place of framesOf(reader.frameTables(searched.local))) {
+  for (const place of framesOf(reader.readableTables(searched.local))) {
     await work.pacer.pause();
     const { table, index } = place;
     // Those of deltas come last.

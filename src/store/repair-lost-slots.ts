@@ -35,8 +35,8 @@ export interface PagePlace {
 /** What is known of lost slots. */
 export class LostSlots {
   readonly #digests = new Map<number, Map<number, Uint8Array>>();
-  /** Slots of missing segments. */
-  readonly #needed = new Map<number, Set<number>>();
+  /** Slots that are lost and that no table lists. */
+  readonly #unlisted = new Map<number, Set<number>>();
   /** Numbers of segments that the catalog does not have, by their identities in hex. */
   readonly #missing = new Map<string, number>();
   /** Where a page with a digest can be read, by `digestKey`: of those that are lost, some. */
@@ -49,12 +49,16 @@ export class LostSlots {
     slots.set(slot, digest.slice());
   }
 
-  /** Says that a slot of a missing segment is needed, whether or not anything tells what it was. */
+  /** Says that a slot is needed that no table lists, whether or not anything tells what it was. */
   need(segment: number, slot: number): void {
-    if (segment < FIRST_MISSING) return;
-    const slots = this.#needed.get(segment);
-    if (slots === undefined) this.#needed.set(segment, new Set([slot]));
+    const slots = this.#unlisted.get(segment);
+    if (slots === undefined) this.#unlisted.set(segment, new Set([slot]));
     else slots.add(slot);
+  }
+
+  /** Slots of a segment that are needed and that no table lists, ascending. */
+  unlisted(segment: number): readonly number[] {
+    return [...(this.#unlisted.get(segment) ?? [])].sort((a, b) => a - b);
   }
 
   /** The digest of the page in a slot, if it is lost and anything tells. */
@@ -78,12 +82,9 @@ export class LostSlots {
     return number;
   }
 
-  /** Segments that no pack has, and which of their slots are needed, ascending. */
-  *missing(): Generator<{ identity: Uint8Array; number: number; slots: readonly number[] }> {
-    for (const [key, number] of this.#missing) {
-      const slots = [...(this.#needed.get(number) ?? [])].sort((a, b) => a - b);
-      yield { identity: Buffer.from(key, 'hex'), number, slots };
-    }
+  /** Segments that no pack has, and their numbers here. */
+  *missing(): Generator<{ identity: Uint8Array; number: number }> {
+    for (const [key, number] of this.#missing) yield { identity: Buffer.from(key, 'hex'), number };
   }
 }
 
@@ -146,7 +147,9 @@ class LostSearch {
             const leaf = leafAt(file, first);
             this.#broken.add(placeOf(row, leaf));
             this.#want(leaf, pages);
-            for (const { segment, slot } of pages) this.found.need(segment, slot);
+            for (const { segment, slot } of pages) {
+              if (!this.#finder.isListed(segment, slot)) this.found.need(segment, slot);
+            }
             const digests = head.read(leaf);
             if (digests !== undefined) this.#learn(pages, digests);
           }

@@ -5,8 +5,7 @@
 import { sameBytes, toHex } from '../bytes/hex.ts';
 import { isDamage } from '../errors.ts';
 import { framesOf } from '../pack/frame-layers.ts';
-import type { FrameTable } from '../pack/frame-table.ts';
-import type { PackReader } from '../pack/reader.ts';
+import type { PackReader, SlotPlace } from '../pack/reader.ts';
 import { bestCopies, type SegmentCopy } from './repair-choose.ts';
 import type { HealedPack } from './repair-heal.ts';
 import type { RepairWork } from './repair-plan.ts';
@@ -47,7 +46,8 @@ async function isRedundant(
     }
     if (entry.type !== 'frameTable') continue;
     const copy = best.get(toHex(references[entry.segment] as Uint8Array));
-    if (copy === undefined) return false;
+    // What a table lists that cannot be read is not known: whoever has all tables lacks nothing.
+    if (copy === undefined || !(pack.hasTables || copy.pack.hasTables)) return false;
     if (!(await isCovered(work, pack, entry.segment, copy))) return false;
   }
   return hasStates(pack, others);
@@ -74,10 +74,10 @@ async function isCovered(
 ): Promise<boolean> {
   const reader = packs.reader(name);
   const other = packs.reader(copy.pack.name);
-  for (const { table, index } of framesOf(tablesOf(reader, local))) {
+  for (const { table, index } of framesOf(reader.readableTables(local))) {
     await pacer.pause();
     for (const slot of table.slotsAt(index)) {
-      const place = other.find(copy.segment.local, slot);
+      const place = findIn(other, copy.segment.local, slot);
       if (place === undefined) return false;
       if (other.isLost(place.table, place.index) && !reader.isLost(table, index)) return false;
     }
@@ -85,12 +85,12 @@ async function isCovered(
   return true;
 }
 
-/** The frame tables of a segment; none when one of them cannot be read. */
-function tablesOf(reader: PackReader, local: number): FrameTable[] {
+/** Where a slot is; undefined where a damaged table might tell. */
+function findIn(reader: PackReader, local: number, slot: number): SlotPlace | undefined {
   try {
-    return reader.frameTables(local);
+    return reader.find(local, slot);
   } catch (error) {
     if (!isDamage(error)) throw error;
-    return [];
+    return undefined;
   }
 }

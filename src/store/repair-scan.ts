@@ -108,9 +108,8 @@ export async function scanPack(
     );
     // A capture without new pages has a segment without tables: the first of its references.
     if (!isHere && local > 0) continue;
-    const read = attempt(() => reader.frameTables(local));
-    if (read === undefined) hasTables = false;
-    const tables = read ?? [];
+    if (attempt(() => reader.frameTables(local)) === undefined) hasTables = false;
+    const tables = reader.readableTables(local);
     if (everyFrame) await readFrames(reader, tables, attempt, pacer);
     segments.push({ identity, local, ...countPages(reader, tables) });
     await pacer.pause();

@@ -52,6 +52,11 @@ export class SlotFinder {
     return { count: table.consecutive(index, slot, limit), isLost: false };
   }
 
+  /** Whether a table lists a slot. */
+  isListed(segment: number, slot: number): boolean {
+    return this.#place(segment, slot) !== undefined;
+  }
+
   #place(segment: number, slot: number): SlotInPack | undefined {
     const found = this.#context.segments.at(segment);
     if (found === undefined) return undefined;

@@ -202,10 +202,10 @@ class PackCheck {
     });
     this.#attempt(() => reader.readStates());
     for (const segment of reader.footer.references.keys()) {
-      const tables = this.#attempt(() => reader.frameTables(segment)) ?? [];
+      this.#attempt(() => reader.frameTables(segment));
       await pacer.pause();
       if (level === 'quick') continue;
-      for (const [number, table] of tables.entries())
+      for (const [number, table] of reader.readableTables(segment).entries())
         await this.#checkTable(segment, number, table);
     }
     if (level !== 'quick') await this.#attemptLater(() => this.#checkName(reader));

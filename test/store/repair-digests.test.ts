@@ -6,16 +6,13 @@ import { hash } from 'node:crypto';
 import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadZstd } from '../../src/bytes/zstd.ts';
-import { DescriptorPool } from '../../src/files/descriptor-pool.ts';
-import { nodeFiles } from '../../src/files/node-files.ts';
 import type { BlockPlace } from '../../src/pack/footer.ts';
-import { openPack } from '../../src/pack/pack-set.ts';
 import { firstMemory, laterMemory } from '../support/collected-stores.ts';
 import { damageBlock } from '../support/damaged-store.ts';
 import {
   capture,
   type Captured,
+  damageEntry,
   expectCollects,
   expectPart,
   expectWhole,
@@ -26,6 +23,7 @@ import type { Memory } from '../support/made-memory.ts';
 import {
   packFiles,
   packsOf,
+  readPack,
   type StoredFrame,
   type StoredPack,
 } from '../support/store-contents.ts';
@@ -125,22 +123,12 @@ describe('damaged digests of a pack', () => {
 async function partsOf(
   path: string,
 ): Promise<{ digests: BlockPlace[]; frame: BlockPlace | undefined }> {
-  const descriptors = new DescriptorPool(nodeFiles, 1);
-  const reader = openPack(nodeFiles, descriptors, await loadZstd(), path);
-  const { references, entries } = reader.footer;
-  const tables = references.flatMap((_, local) => reader.frameTables(local));
-  descriptors.close();
-  const frame = tables.find((table) => !table.isDelta(0))?.entryAt(0);
-  return { digests: entries.filter(({ type }) => type === 'digests'), frame };
-}
-
-async function damageEntries({ path }: StoredPack, type: 'frameTable' | 'manifest'): Promise<void> {
-  const descriptors = new DescriptorPool(nodeFiles, 1);
-  const { footer } = openPack(nodeFiles, descriptors, await loadZstd(), path);
-  descriptors.close();
-  // Of tables, only that of the deltas.
-  const { offset, blockBytes } = footer.entries.filter((entry) => entry.type === type).at(-1) ?? {};
-  damageBlock(path, offset as number, blockBytes as number);
+  return await readPack(path, (reader) => {
+    const { references, entries } = reader.footer;
+    const tables = references.flatMap((_, local) => reader.frameTables(local));
+    const frame = tables.find((table) => !table.isDelta(0))?.entryAt(0);
+    return { digests: entries.filter(({ type }) => type === 'digests'), frame };
+  });
 }
 
 /** How many pages of memory a snapshot lacks. */
@@ -156,7 +144,8 @@ describe('damaged digests of a pack that lacks more', () => {
     const { directory, captured } = await makeTwo();
     const [, pack] = (await packsOf(directory)) as [StoredPack, StoredPack];
     damageDigests(pack);
-    await damageEntries(pack, 'frameTable');
+    // Of the tables, that of the deltas.
+    await damageEntry(pack.path, 'frameTable', -1);
     rmSync(join(directory, 'cache'), { recursive: true });
     const [, second] = captured as [Captured, Captured];
     const before = await missingPages(directory, second);
@@ -171,7 +160,7 @@ describe('damaged digests of a pack that lacks more', () => {
     const { directory, captured } = await makeTwo();
     const [, pack] = (await packsOf(directory)) as [StoredPack, StoredPack];
     damageDigests(pack);
-    await damageEntries(pack, 'manifest');
+    await damageEntry(pack.path, 'manifest', -1);
     await lostIds(directory);
     await repair(directory, 'packs');
     expect(await repair(directory, 'packs')).toMatchObject({ catalog: 'kept', changes: [] });

@@ -6,7 +6,7 @@ import { SnapshotStore, StoreError, type RepairReport } from '../../src/index.ts
 import { expectMemory } from './collected-stores.ts';
 import { damageBlock } from './damaged-store.ts';
 import { type Memory, writeDump } from './made-memory.ts';
-import { packFiles, packsOf, type StoredPack } from './store-contents.ts';
+import { packFiles, packsOf, readPack, type StoredPack } from './store-contents.ts';
 import { openStore } from './stores.ts';
 import { temporaryPaths } from './temporary.ts';
 
@@ -36,6 +36,18 @@ export async function damageDeltas(directory: string, number: number): Promise<v
   const frames = pack.frames.filter(({ isDelta }) => isDelta);
   if (frames.length === 0) throw new Error('no deltas there');
   for (const { offset, blockBytes } of frames) damageBlock(pack.path, offset, blockBytes);
+}
+
+/** Damages one of the blocks of a type that the footer of a pack lists, by its place among them. */
+export async function damageEntry(
+  path: string,
+  type: 'frameTable' | 'manifest',
+  number: number,
+): Promise<void> {
+  const entries = await readPack(path, ({ footer }) => footer.entries);
+  const entry = entries.filter((listed) => listed.type === type).at(number);
+  if (entry === undefined) throw new Error(`no such ${type} there`);
+  damageBlock(path, entry.offset, entry.blockBytes);
 }
 
 /** Ids of the snapshots that verify finds problems with, which it has then recorded. */

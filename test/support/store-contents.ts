@@ -53,6 +53,16 @@ export async function packsOf(directory: string): Promise<StoredPack[]> {
   }
 }
 
+/** Reads one pack. */
+export async function readPack<T>(path: string, use: (reader: PackReader) => T): Promise<T> {
+  const descriptors = new DescriptorPool(nodeFiles, 1);
+  try {
+    return use(openPack(nodeFiles, descriptors, await loadZstd(), path));
+  } finally {
+    descriptors.close();
+  }
+}
+
 /** Paths of all packs. */
 export function packFiles(directory: string): string[] {
   const packs = join(directory, 'packs');
