@@ -60,13 +60,35 @@ export async function healPacks(
 ): Promise<Healing> {
   const known = new KnownPacks(work, scanned);
   if (!known.areDamaged && !lackSegments(scanned)) return { packs: scanned, healed: [] };
+  let healed: readonly HealedPack[] = [];
   for (;;) {
     await known.readDamaged();
-    const healing = await tryOut(known.packs, async (draft) => {
+    const round = await tryOut(known.packs, async (draft) => {
       return await heal(work, known, { draft, isNeeded });
     });
-    if (healing !== undefined) return healing;
+    if (round === undefined) continue;
+    known.add(round);
+    healed = joinHealed(healed, round.healed);
+    // Leaves of which all is there again may tell what else was lost.
+    if (!round.healed.some(({ pages }) => pages > 0)) return { packs: known.packs, healed };
   }
+}
+
+/** What was healed so far, and in one round more: of a pack that was healed again, one line. */
+function joinHealed(
+  before: readonly HealedPack[],
+  round: readonly HealedPack[],
+): readonly HealedPack[] {
+  const again = new Set(round.map(({ name }) => name));
+  const former = new Map(before.map((line) => [line.newName, line]));
+  return [
+    ...before.filter(({ newName }) => !again.has(newName)),
+    ...round.map((line) => {
+      const first = line.name === undefined ? undefined : former.get(line.name);
+      if (first === undefined) return line;
+      return { ...line, name: first.name, pages: first.pages + line.pages };
+    }),
+  ];
 }
 
 /** Packs, of which some are read in full: all that is wrong with them is found. */
@@ -74,6 +96,8 @@ class KnownPacks {
   packs: readonly ScannedPack[];
   readonly #work: RepairWork;
   readonly #read = new Set<string>();
+  /** Those that others are in the places of: of what they lack, nothing is looked for. */
+  readonly #replaced = new Set<string>();
 
   constructor(work: RepairWork, packs: readonly ScannedPack[]) {
     this.#work = work;
@@ -93,6 +117,20 @@ class KnownPacks {
     const packs: ScannedPack[] = [];
     for (const pack of this.packs) packs.push(this.#isDamaged(pack) ? await this.read(pack) : pack);
     this.packs = packs;
+  }
+
+  /** Goes on with what a round has left and written. */
+  add({ packs, healed }: Healing): void {
+    this.packs = packs;
+    for (const { name, newName } of healed) {
+      this.#read.add(newName);
+      if (name !== undefined && name !== newName) this.#replaced.add(name);
+    }
+  }
+
+  /** Whether a pack was written once more. */
+  isReplaced({ name }: ScannedPack): boolean {
+    return this.#replaced.has(name);
   }
 
   /** Reads every frame of a pack, unless that has been done. */
@@ -119,25 +157,21 @@ async function heal(
   const packs: ScannedPack[] = [];
   for (const pack of known.packs) {
     // What is copied has been read, and not only what is damaged is written once more.
-    const isWanted = await isFound(work, pack, found);
+    const isWanted = !known.isReplaced(pack) && (await isFound(work, pack, found));
     packs.push(isWanted ? await known.read(pack) : pack);
   }
   known.packs = packs;
-  return lostFrames.found > damageBefore ? undefined : await writeAll(work, packs, found);
+  return lostFrames.found > damageBefore ? undefined : await writeAll(work, known, found);
 }
 
-async function writeAll(
-  work: RepairWork,
-  packs: readonly ScannedPack[],
-  found: FoundPages,
-): Promise<Healing> {
+async function writeAll(work: RepairWork, known: KnownPacks, found: FoundPages): Promise<Healing> {
   const added: ScannedPack[] = [];
   const healed: HealedPack[] = [];
   const kept: ScannedPack[] = [];
-  for (const pack of packs) {
+  for (const pack of known.packs) {
     // What was damaged under that name has just been written as it was.
     if (added.some(({ name }) => name === pack.name)) continue;
-    const written = await writeHealed(work, pack, found);
+    const written = known.isReplaced(pack) ? undefined : await writeHealed(work, pack, found);
     kept.push(written?.former ?? pack);
     if (written === undefined) continue;
     const { name: newName } = written.pack;

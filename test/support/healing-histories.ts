@@ -1,6 +1,6 @@
 /**
  * Random histories of captures, damage, collections and repairs that heal, against a plain model:
- * what a snapshot was. What could be restored before a repair can be restored after it, what a
+ * what a snapshot was. No repair and no collection loses a page that could be restored, what a
  * repair does not name as lost is whole, and a partial restore is exact but for what it names.
  */
 import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { nodeFiles } from '../../src/files/node-files.ts';
 import { damageBlock } from './damaged-store.ts';
 import { randomNumbers } from './kills.ts';
 import { type Memory, randomPage, withBytes, writeDump } from './made-memory.ts';
-import { packFiles, packsOf } from './store-contents.ts';
+import { packFiles, packsOf, readPack } from './store-contents.ts';
 import { describeTree } from './trees.ts';
 import { openUnmanaged } from './unmanaged-stores.ts';
 
@@ -139,8 +139,23 @@ export class HealingHistory {
         const at = this.#below(length - 2);
         damageBlock(path, at, 2);
         this.log.push(`damage ${basename(path)} at ${at + 1}`);
-      } else await this.#damageFrame(path);
+      } else if (turn < 0.5) await this.#damageListed(path);
+      else await this.#damageFrame(path);
     }
+  }
+
+  /** One of the blocks that the footer lists: tables, manifests, digests, states. */
+  async #damageListed(path: string): Promise<void> {
+    let entries;
+    try {
+      entries = await readPack(path, ({ footer }) => footer.entries);
+    } catch {
+      return;
+    }
+    const entry = this.#pick(entries);
+    if (entry === undefined) return;
+    damageBlock(path, entry.offset, entry.blockBytes);
+    this.log.push(`${entry.type} ${basename(path)} at ${entry.offset}`);
   }
 
   async #damageFrame(path: string): Promise<void> {
@@ -188,13 +203,13 @@ export class HealingHistory {
   }
 
   async #collect(): Promise<void> {
-    const whole = await this.#whole();
+    const before = await this.#state();
     await this.#use(async (store) => {
       const wasteThreshold = this.#random() < 0.5 ? 0 : 0.5;
       await store.collect({ wasteThreshold });
       this.log.push(`collect ${wasteThreshold}`);
     });
-    await this.#expectStill(whole, 'a collection');
+    await this.#expectStill(before, 'a collection');
     this.#copyPacks();
   }
 
@@ -235,7 +250,7 @@ export class HealingHistory {
       this.#isRead = false;
       this.log.push('delete the catalog');
     }
-    const whole = turn < 0.15 ? undefined : await this.#whole();
+    const before = turn < 0.15 ? undefined : await this.#state();
     if (turn > 0.7) await this.#cutRepair(level);
     this.log.push(`repair ${level}`);
     const dry = await SnapshotStore.repair(this.#directory, { level, dryRun: true });
@@ -243,20 +258,16 @@ export class HealingHistory {
     same({ ...report, dryRun: true }, dry, 'a dry run');
     this.log.push(...report.changes);
     if (level === 'packs') this.#isRead = true;
-    if (whole !== undefined) await this.#expectStill(whole, 'a repair');
+    if (before !== undefined) await this.#expectStill(before, 'a repair');
     if (this.#isRead) await this.#expectReport(report);
     await this.#expectEnd(level);
     this.#copyPacks();
   }
 
-  /** The next repair has nothing to do, unless what was found tells of more that was lost. */
+  /** The next repair has nothing to do. */
   async #expectEnd(level: 'quick' | 'packs'): Promise<void> {
-    for (let found = 1; found > 0;) {
-      const again = await SnapshotStore.repair(this.#directory, { level });
-      found = again.healedPages;
-      this.log.push(...again.changes);
-      if (found === 0) same([again.catalog, again.changes], ['kept', []], 'the next repair');
-    }
+    const again = await SnapshotStore.repair(this.#directory, { level });
+    same([again.catalog, again.changes], ['kept', []], 'the next repair');
   }
 
   /** A repair that dies somewhere. */
@@ -298,7 +309,7 @@ export class HealingHistory {
         const what = lost.get(id);
         if (!ids.has(id)) continue;
         if (what === undefined) await this.#expectOne(store, captured);
-        else if (what.lost === 'partly') await this.#expectPart(store, captured);
+        else if (what.lost === 'partly') await this.#missing(store, captured);
       }
     } finally {
       await store.close();
@@ -310,18 +321,29 @@ export class HealingHistory {
     throw new Error(`${captured.id} is not whole`);
   }
 
-  async #expectPart(store: SnapshotStore, { id, memory }: Captured): Promise<void> {
-    const [target, expected] = [this.#newPath(), writeDump(this.#newPath(), memory)];
-    const { missing } = await store.snapshot(id).restore(target, { partial: true });
+  /** How many bytes a partial restore lacks; Infinity when there is none. */
+  async #missing(store: SnapshotStore, captured: Captured): Promise<number> {
+    const { id, memory } = captured;
+    const [target, expected] = [this.#newPath(), this.#newPath()];
+    let runs;
+    try {
+      ({ runs } = (await store.snapshot(id).restore(target, { partial: true })).missing);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      if (!['CORRUPT', 'NOT_FOUND'].includes(error.code)) throw error;
+      return Infinity;
+    }
+    writeDump(expected, memory);
     for (const name of readdirSync(expected)) {
       const bytes = readFileSync(join(expected, name));
-      for (const run of missing.runs) {
+      for (const run of runs) {
         if (run.image === name) bytes.fill(0, run.offset, run.offset + run.bytes);
       }
       if (!readFileSync(join(target, name)).equals(bytes)) throw new Error(`${id}: ${name}`);
     }
     rmSync(target, { recursive: true });
     rmSync(expected, { recursive: true });
+    return runs.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** Whether it comes out; fails when something else does. */
@@ -341,30 +363,27 @@ export class HealingHistory {
     return true;
   }
 
-  /** What can be restored. */
-  async #whole(): Promise<Captured[]> {
+  /** What is missing of each snapshot, in bytes. */
+  async #state(): Promise<Map<Captured, number>> {
     const store = await openUnmanaged(this.#directory, { readOnly: true });
     try {
-      const whole: Captured[] = [];
+      const state = new Map<Captured, number>();
       for (const captured of this.#captured) {
         if (captured.isRemoved) continue;
-        if (await this.#restores(store, captured)) whole.push(captured);
+        state.set(captured, await this.#missing(store, captured));
       }
-      return whole;
+      return state;
     } finally {
       await store.close();
     }
   }
 
-  async #expectStill(whole: readonly Captured[], after: string): Promise<void> {
-    const store = await openUnmanaged(this.#directory, { readOnly: true });
-    try {
-      for (const captured of whole) {
-        if (await this.#restores(store, captured)) continue;
-        throw new Error(`${captured.id} was whole before ${after}`);
-      }
-    } finally {
-      await store.close();
+  /** Fails when more is missing of any snapshot than was. */
+  async #expectStill(before: ReadonlyMap<Captured, number>, after: string): Promise<void> {
+    for (const [captured, bytes] of await this.#state()) {
+      const had = before.get(captured) ?? Infinity;
+      if (bytes <= had) continue;
+      throw new Error(`${captured.id} lacked ${had} bytes before ${after}, now ${bytes}`);
     }
   }
 }
