@@ -11,7 +11,7 @@ import { defineConfig, type TestProjectConfiguration, type ViteUserConfig } from
 export const LONG_SUITES: readonly string[] = [
   'test/store/{changed-files,changing-files,damaged-files,many-files,failing-archives}.test.ts',
   'test/store/{changing-images,kill,workers,processes,catalog-damage,index-merge}.test.ts',
-  'test/store/{backup-cut-off,bit-flips,repair,repair-{packs,faults,heal,heal-deltas,names,cuts,digests,tables}}.test.ts',
+  'test/store/{backup-cut-off,bit-flips,repair,repair-{packs,faults,heal,heal-deltas,names,cuts,digests,tables,copies}}.test.ts',
   'test/store/{crashes,nth-failures,failing-system,file-histories}.test.ts',
   'test/store/{collected-histories,collect-{aborts,beside,damage,many,namespaces,states}}.test.ts',
   'test/store/{damage,chain-damage,heads,warm-captures,delta-chains,hostile-archives}.test.ts',

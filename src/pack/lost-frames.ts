@@ -65,25 +65,27 @@ export class LostFrames {
    * Remembers what is on record, and forgets what was on record and is so no more: somebody has
    * read it, and found it right. What was found here and is on no record stays.
    *
-   * @returns the files of which something was forgotten.
+   * @returns the files of which something was forgotten, or whose tables are now known to be lost:
+   * what was read of them before says nothing about the disk.
    */
   restoreAll(frames: readonly LostFrame[]): string[] {
     const recorded = new Map<string, Set<number>>();
+    const other = new Set<string>();
     for (const frame of frames) {
+      if (frame.offset === WHOLE_PACK && !this.hasPack(frame.file)) other.add(frame.file);
       this.restore(frame);
       const offsets = recorded.get(frame.file);
       if (offsets === undefined) recorded.set(frame.file, new Set([frame.offset]));
       else offsets.add(frame.offset);
     }
-    const mended = new Set<string>();
     for (const [file, offsets] of [...this.#offsets]) {
       for (const [offset, isRecorded] of [...offsets]) {
         if (!isRecorded || recorded.get(file)?.has(offset) === true) continue;
         this.forget({ file, offset });
-        mended.add(file);
+        other.add(file);
       }
     }
-    return [...mended];
+    return [...other];
   }
 
   /** Forgets a frame that was read again, and found right. */

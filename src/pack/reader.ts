@@ -25,7 +25,6 @@ import {
   decodeBlock,
   decodeTrailer,
   FRAME_BYTES,
-  FRAME_PAGES,
   MAX_BLOCK_RAW_BYTES,
   PACK_HEADER_BYTES,
   TRAILER_BYTES,
@@ -33,6 +32,7 @@ import {
 import { DigestBlocks } from './digest-blocks.ts';
 import { decodeDeltaFrame, type DeltaFrame } from './delta-frame.ts';
 import { decodeFrameTable, type FrameTable } from './frame-table.ts';
+import { FrameTables, type SlotPlace } from './frame-tables.ts';
 import { LostFrames, WHOLE_PACK } from './lost-frames.ts';
 import { decodeStates, type States } from './states.ts';
 
@@ -43,12 +43,6 @@ export interface Source {
   readonly sizeBytes: number;
   /** Fills `target` from `offset`, or throws. */
   read(target: Uint8Array, offset: number): void;
-}
-
-/** A slot, found: the table that lists its frame, and the line there. */
-export interface SlotPlace {
-  readonly table: FrameTable;
-  readonly index: number;
 }
 
 /** What the readers of one store share: 256 KiB each would be most of their memory. */
@@ -75,12 +69,12 @@ const HASH_SLICE_BYTES = 1024 * 1024;
 export class PackReader {
   /** The directory of the pack. */
   readonly footer: Footer;
+  /** The frames that it has. */
+  readonly tables: FrameTables;
   /** Which of its digests are right. */
   readonly digestBlocks: DigestBlocks;
   readonly #source: Source;
   readonly #zstd: Zstd;
-  readonly #tablePlaces: readonly FrameTablePlace[];
-  readonly #tables = new Map<FrameTablePlace, FrameTable>();
   /** The digests of the frame that was asked for last. */
   #digests: Uint8Array = new Uint8Array(0);
   #digestsTable: FrameTable | undefined;
@@ -94,7 +88,10 @@ export class PackReader {
     this.#shared = shared;
     this.footer = this.#readFooter();
     const { entries } = this.footer;
-    this.#tablePlaces = entries.filter((entry) => entry.type === 'frameTable');
+    this.tables = new FrameTables(
+      entries.filter((entry) => entry.type === 'frameTable'),
+      (place) => this.#readTable(place),
+    );
     this.digestBlocks = new DigestBlocks(
       entries.filter(({ type }) => type === 'digests'),
       (place) => this.#readBlock(place, BLOCK.digests),
@@ -130,51 +127,12 @@ export class PackReader {
 
   /** All frame tables of a segment, in the order of their frames. */
   frameTables(segment: number): FrameTable[] {
-    return this.#placesOf(segment).map((place) => this.#table(place));
-  }
-
-  /** Those of them that can be read. */
-  readableTables(segment: number): FrameTable[] {
-    return this.#placesOf(segment).flatMap((place) => {
-      try {
-        return this.#table(place);
-      } catch (error) {
-        if (!isDamage(error)) throw error;
-        return [];
-      }
-    });
-  }
-
-  #placesOf(segment: number): FrameTablePlace[] {
-    const places = this.#tablePlaces.filter((place) => place.segment === segment);
-    return places.sort((a, b) => a.firstFrame - b.firstFrame);
+    return this.tables.of(segment);
   }
 
   /** Where a slot of a segment is, or undefined when this pack does not hold it. */
   find(segment: number, slot: number): SlotPlace | undefined {
-    const frame = Math.floor(slot / FRAME_PAGES);
-    let damage: Error | undefined;
-    for (const place of this.#tablePlaces) {
-      if (place.segment !== segment || frame < place.firstFrame || frame > place.lastFrame)
-        continue;
-      try {
-        const table = this.#table(place);
-        const index = table.indexOf(slot);
-        if (index >= 0) return { table, index };
-      } catch (error) {
-        // It may be in another one: a frame of which a part was healed is in two.
-        if (!isDamage(error)) throw error;
-        damage ??= error as Error;
-      }
-    }
-    if (damage !== undefined) throw damage;
-    return undefined;
-  }
-
-  #table(place: FrameTablePlace): FrameTable {
-    let table = this.#tables.get(place);
-    if (table === undefined) this.#tables.set(place, (table = this.#readTable(place)));
-    return table;
+    return this.tables.find(segment, slot);
   }
 
   #readTable(place: FrameTablePlace): FrameTable {

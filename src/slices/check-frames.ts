@@ -16,7 +16,7 @@ export function checkFrames(
   { pack, segment, table: number, first, end }: CheckFramesRequest,
 ): readonly FrameDamage[] {
   const reader = session.packs.reader(pack);
-  const table = reader.readableTables(segment)[number];
+  const table = reader.tables.at(segment, number);
   if (table === undefined || end > table.length) throw reader.corrupt('a frame table is missing');
   const damage: FrameDamage[] = [];
   for (let index = first; index < end; index++) {

@@ -134,7 +134,7 @@ function entriesOf(planned: PlannedFiles): CaptureEntry[] {
     sizeBytes: tree.bytes.length,
     space: { name: 'tree', pageCount: treePages, ...tree.runs },
     source: { kind: 'bytes', bytes: tree.bytes },
-    inherited: inheritedPages(treeInherited),
+    inherited: withoutOrigin(treeInherited),
   };
   const filesEntry: CaptureEntry = {
     ...common,
@@ -142,12 +142,13 @@ function entriesOf(planned: PlannedFiles): CaptureEntry[] {
     sizeBytes: pageCount * PAGE_BYTES,
     space: { name: 'files', pageCount, ...runs },
     source: contents,
-    inherited: inheritedPages(inherited),
+    inherited: withoutOrigin(inherited),
   };
   return [treeEntry, filesEntry];
 }
 
-function inheritedPages(runs: InheritedRuns): CaptureEntry['inherited'] {
+/** Runs of which nobody asks where in the base they are: at the same pages. */
+function withoutOrigin(runs: InheritedRuns): CaptureEntry['inherited'] {
   const { length } = runs.start;
   return length === 0 ? undefined : { ...runs, parentPage: new Float64Array(length) };
 }

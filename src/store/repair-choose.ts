@@ -178,20 +178,31 @@ export interface SegmentCopy {
   readonly segment: ScannedSegment;
 }
 
-/** Of each segment, by its identity in hex, the copy of which most can be read. */
+/**
+ * Of each segment, by its identity in hex, the copy where readers are to look for it: where they do
+ * already, or else the one of which most can be read.
+ */
 export function bestCopies(packs: readonly ScannedPack[]): Map<string, SegmentCopy> {
   const best = new Map<string, SegmentCopy>();
-  const readable = ({ pages, lostPages }: ScannedSegment) => pages - lostPages;
   for (const pack of packs) {
     for (const segment of pack.segments) {
       const key = toHex(segment.identity);
-      const other = best.get(key);
-      if (other === undefined || readable(segment) > readable(other.segment)) {
-        best.set(key, { pack, segment });
-      }
+      const [copy, other] = [{ pack, segment }, best.get(key)];
+      if (other === undefined || isBetter(key, copy, other)) best.set(key, copy);
     }
   }
   return best;
+}
+
+function isBetter(key: string, copy: SegmentCopy, other: SegmentCopy): boolean {
+  if (copy.pack.isReplaced !== other.pack.isReplaced) return other.pack.isReplaced;
+  const isListed = copy.pack.listed.has(key);
+  if (isListed !== other.pack.listed.has(key)) return isListed;
+  return readablePages(copy) > readablePages(other);
+}
+
+function readablePages({ segment: { pages, lostPages } }: SegmentCopy): number {
+  return pages - lostPages;
 }
 
 function segmentsOf(packs: readonly ScannedPack[]): Map<string, SegmentToWrite> {

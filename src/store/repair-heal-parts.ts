@@ -27,7 +27,7 @@ export interface FramePart extends FramePlace {
 export interface SegmentParts {
   readonly identity: Uint8Array;
   readonly parts: readonly FramePart[];
-  /** Slots of which the table is damaged. */
+  /** Slots that no table lists which can be read. */
   readonly unlisted: NeededSlots;
 }
 
@@ -125,7 +125,7 @@ async function partsOf(
   local: number,
 ): Promise<FramePart[]> {
   const parts: FramePart[] = [];
-  for (const place of framesOf(source.reader.readableTables(local))) {
+  for (const place of framesOf(source.reader.tables.readable(local))) {
     parts.push(...partsOfFrame(source, place));
     await pacer.pause();
   }

@@ -13,7 +13,7 @@ import {
   type NeededSlots,
 } from './repair-needed-slots.ts';
 import type { RepairWork } from './repair-plan.ts';
-import { scanPack, type ScannedPack } from './repair-scan.ts';
+import { identitiesOf, scanPack, type ScannedPack } from './repair-scan.ts';
 import { stagePack } from './repair-staged.ts';
 
 interface MissingSegment {
@@ -42,7 +42,8 @@ export async function writeMissing(
     for (const { identity, slots } of segments) await copy.add(identity, slots);
   });
   const pages = segments.reduce((sum, { slots }) => sum + slots.found.length, 0);
-  return { pack: await scanPack(work, name, true, work.pacer), pages };
+  const pack = await scanPack(work, name, true, work.pacer);
+  return { pack: { ...pack, listed: identitiesOf(pack) }, pages };
 }
 
 /** Those of which anything was found, in an order that is the same whenever it is done. */

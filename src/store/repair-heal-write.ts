@@ -36,7 +36,7 @@ import {
   slotBits,
 } from './repair-needed-slots.ts';
 import type { RepairWork } from './repair-plan.ts';
-import { scanPack, type ScannedPack } from './repair-scan.ts';
+import { identitiesOf, scanPack, type ScannedPack } from './repair-scan.ts';
 import { stagePack } from './repair-staged.ts';
 
 /** A pack that was written once more. */
@@ -44,7 +44,7 @@ export interface WrittenPack {
   readonly pack: ScannedPack;
   /** How many lost pages it has. */
   readonly pages: number;
-  /** What the former one is now: one that lacks these pages. */
+  /** The former one: all that can be read of it is in the other. */
   readonly former: ScannedPack;
 }
 
@@ -75,15 +75,27 @@ export async function writeHealed(
     await copy.addManifests(pack);
     if (pack.states !== undefined) writer.addStates(encodeStates(pack.states));
   });
-  const former = formerOf(pack, reader, segments);
   forgetLost(work, name);
   const written = await scanPack(work, name, true, work.pacer);
   const stillLost = lostPagesOf(pack) - inLost + sumOf(unlisted, ({ lost }) => lost.length);
-  if (lostPagesOf(written) !== stillLost) {
+  // A frame that could not be read may be as it was: a medium that fails does not always.
+  if (lostPagesOf(written) > stillLost) {
     throw new Error('a pack that was healed is not as it was meant');
   }
   const pages = foundAgain + sumOf(healed, (part) => part.found.size);
-  return { pack: written, pages, former };
+  const problems = pack.problems.length > 0 ? pack.problems : ['deltas stand on lost pages'];
+  return {
+    pack: { ...written, listed: listedOf(written, pack) },
+    pages,
+    former: { ...pack, problems, isReplaced: true },
+  };
+}
+
+/** Readers look here for what they looked for in the former pack, and for what is new. */
+function listedOf(written: ScannedPack, former: ScannedPack): Set<string> {
+  const before = identitiesOf(former);
+  const added = [...identitiesOf(written)].filter((identity) => !before.has(identity));
+  return new Set([...former.listed, ...added]);
 }
 
 /** What was written are the bytes of that name: what is known of others under it is over. */
@@ -94,27 +106,6 @@ function forgetLost({ packs, layout }: RepairWork, name: string): void {
 
 function lostPagesOf({ segments }: ScannedPack): number {
   return sumOf(segments, ({ lostPages }) => lostPages);
-}
-
-/**
- * What a damaged pack lacks that the one in its place has: deltas that stand on what is lost as
- * well, and digests, which count as one page.
- */
-function formerOf(
-  pack: ScannedPack,
-  reader: PackReader,
-  parts: readonly SegmentParts[],
-): ScannedPack {
-  const segments = pack.segments.map((segment) => {
-    const inIt = parts.find(({ identity }) => identity === segment.identity)?.parts ?? [];
-    const more = sumOf(inIt, ({ table, index, kind, found }) => {
-      return kind === 'healed' && !reader.isLost(table, index) ? found.size : 0;
-    });
-    const lostPages = segment.lostPages + more + (pack.hasDigests ? 0 : 1);
-    return { ...segment, lostPages: Math.min(segment.pages, lostPages) };
-  });
-  const problems = pack.problems.length > 0 ? pack.problems : ['deltas stand on lost pages'];
-  return { ...pack, segments, problems };
 }
 
 function sumOf<T>(items: readonly T[], valueOf: (item: T) => number): number {

@@ -4,7 +4,8 @@
  * of it as it is, the pages that were found in their slots, and what is still lost as lost as it
  * was, so that a later repair may find the rest. No recipe changes. A pack whose digests are
  * damaged, and its frames at most beside, is written once more in any case, with those of the pages
- * that can be read.
+ * that can be read. It goes on in rounds, each with a catalog that is tried out, until nothing more
+ * is found; what rounds write waits in staging, and only what the last one left is published.
  *
  * Digests of full pages are beside them, in their packs; what a delta page was is known from heads
  * and leaves (repair-lost-slots.ts). A delta that cannot be read, in a damaged frame or because of
@@ -17,7 +18,7 @@ import { FoundPages } from './repair-found-pages.ts';
 import { writeMissing } from './repair-heal-segments.ts';
 import { isFound } from './repair-heal-parts.ts';
 import { writeHealed } from './repair-heal-write.ts';
-import { digestKey, findWanted, searchPacks } from './repair-lost-pages.ts';
+import { addDigestsOfCopies, digestKey, findWanted, searchPacks } from './repair-lost-pages.ts';
 import { findLostSlots } from './repair-lost-slots.ts';
 import type { RepairWork } from './repair-plan.ts';
 import { scanPack, type ScannedPack } from './repair-scan.ts';
@@ -96,8 +97,6 @@ class KnownPacks {
   packs: readonly ScannedPack[];
   readonly #work: RepairWork;
   readonly #read = new Set<string>();
-  /** Those that others are in the places of: of what they lack, nothing is looked for. */
-  readonly #replaced = new Set<string>();
 
   constructor(work: RepairWork, packs: readonly ScannedPack[]) {
     this.#work = work;
@@ -122,22 +121,16 @@ class KnownPacks {
   /** Goes on with what a round has left and written. */
   add({ packs, healed }: Healing): void {
     this.packs = packs;
-    for (const { name, newName } of healed) {
-      this.#read.add(newName);
-      if (name !== undefined && name !== newName) this.#replaced.add(name);
-    }
-  }
-
-  /** Whether a pack was written once more. */
-  isReplaced({ name }: ScannedPack): boolean {
-    return this.#replaced.has(name);
+    for (const { newName } of healed) this.#read.add(newName);
   }
 
   /** Reads every frame of a pack, unless that has been done. */
   async read(pack: ScannedPack): Promise<ScannedPack> {
     if (this.#read.has(pack.name)) return pack;
     this.#read.add(pack.name);
-    return await scanPack(this.#work, pack.name, true, this.#work.pacer);
+    const { listed, isReplaced } = pack;
+    const read = await scanPack(this.#work, pack.name, true, this.#work.pacer);
+    return { ...read, listed, isReplaced };
   }
 }
 
@@ -150,6 +143,7 @@ async function heal(
   const { lostFrames } = work.packs;
   const { found: damageBefore } = lostFrames;
   const lost = await findLostSlots(draft, isNeeded, work.pacer);
+  await addDigestsOfCopies(work, known.packs, { draft, lost });
   const wanted = await findWanted(work, known.packs);
   for (const digest of lost.digests()) wanted.set(digestKey(digest, 0), undefined);
   await searchPacks(work, known.packs, wanted);
@@ -157,7 +151,7 @@ async function heal(
   const packs: ScannedPack[] = [];
   for (const pack of known.packs) {
     // What is copied has been read, and not only what is damaged is written once more.
-    const isWanted = !known.isReplaced(pack) && (await isFound(work, pack, found));
+    const isWanted = !pack.isReplaced && (await isFound(work, pack, found));
     packs.push(isWanted ? await known.read(pack) : pack);
   }
   known.packs = packs;
@@ -171,7 +165,7 @@ async function writeAll(work: RepairWork, known: KnownPacks, found: FoundPages):
   for (const pack of known.packs) {
     // What was damaged under that name has just been written as it was.
     if (added.some(({ name }) => name === pack.name)) continue;
-    const written = known.isReplaced(pack) ? undefined : await writeHealed(work, pack, found);
+    const written = pack.isReplaced ? undefined : await writeHealed(work, pack, found);
     kept.push(written?.former ?? pack);
     if (written === undefined) continue;
     const { name: newName } = written.pack;

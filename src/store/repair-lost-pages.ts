@@ -4,12 +4,15 @@
  */
 import { DIGEST_BYTES, sha256Into } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';
+import { FIRST_DELTA_SLOT } from '../bytes/slot.ts';
 import { isDamage } from '../errors.ts';
 import { pageDigests } from '../pack/check-frame.ts';
 import { FRAME_BYTES } from '../pack/format.ts';
 import { framesOf, type FramePlace } from '../pack/frame-layers.ts';
 import type { PackReader } from '../pack/reader.ts';
+import type { StoreContext } from './context.ts';
 import { bestCopies } from './repair-choose.ts';
+import type { LostSlots } from './repair-lost-slots.ts';
 import type { RepairWork } from './repair-plan.ts';
 import type { ScannedPack } from './repair-scan.ts';
 
@@ -54,7 +57,7 @@ export async function findWanted(
     const reader = work.packs.reader(name);
     for (const segment of segments) {
       if (!chosen.has(segment) || segment.lostPages === 0) continue;
-      for (const { table, index } of framesOf(reader.readableTables(segment.local))) {
+      for (const { table, index } of framesOf(reader.tables.readable(segment.local))) {
         if (table.isDelta(index) || !reader.isLost(table, index)) continue;
         if (!reader.digestBlocks.areRight(table, index)) continue;
         const digests = reader.frameDigests(table, index);
@@ -65,6 +68,33 @@ export async function findWanted(
     }
   }
   return wanted;
+}
+
+/** Learns digests of slots that no table lists where readers look from other copies there. */
+export async function addDigestsOfCopies(
+  { packs, pacer }: RepairWork,
+  known: readonly ScannedPack[],
+  { draft, lost }: { readonly draft: StoreContext; readonly lost: LostSlots },
+): Promise<void> {
+  for (const { name, segments } of known) {
+    for (const { identity, local } of segments) {
+      const number = draft.segments.find(identity);
+      const slots = lost.unlisted(number);
+      if (slots.length === 0 || draft.segments.at(number)?.packName === name) continue;
+      for (const [slot] of slots) {
+        await pacer.pause();
+        ignoringDamage(() => {
+          const reader = packs.reader(name);
+          const place = slot < FIRST_DELTA_SLOT ? reader.find(local, slot) : undefined;
+          if (place === undefined || !reader.digestBlocks.areRight(place.table, place.index))
+            return;
+          const digests = reader.frameDigests(place.table, place.index);
+          const start = place.table.rankOf(place.index, slot) * DIGEST_BYTES;
+          lost.add(number, slot, digests.subarray(start, start + DIGEST_BYTES));
+        });
+      }
+    }
+  }
 }
 
 /** Finds wanted pages in packs, and reads them: only what is found right counts. */
@@ -98,7 +128,7 @@ async function searchSegment(
 ): Promise<void> {
   const reader = work.packs.reader(searched.source.pack);
   const buffer = Buffer.alloc(FRAME_BYTES);
-  for (const place of framesOf(reader.readableTables(searched.local))) {
+  for (const place of framesOf(reader.tables.readable(searched.local))) {
     await work.pacer.pause();
     const { table, index } = place;
     // Those of deltas come last.

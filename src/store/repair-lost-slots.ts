@@ -21,7 +21,7 @@ import type { Pacer } from './clock.ts';
 import type { StoreContext } from './context.ts';
 import { findHead } from './heads.ts';
 import { digestKey } from './repair-lost-pages.ts';
-import { SlotFinder } from './slot-finder.ts';
+import { SlotFinder, type LookedUp, type SlotNumber } from './slot-finder.ts';
 import { findPagesLeft, type StoredFile, type StoredSnapshot } from './snapshot-pages.ts';
 
 /** A slot from which a page can be read, by the numbers of the catalog that is tried out. */
@@ -35,8 +35,8 @@ export interface PagePlace {
 /** What is known of lost slots. */
 export class LostSlots {
   readonly #digests = new Map<number, Map<number, Uint8Array>>();
-  /** Slots that are lost and that no table lists. */
-  readonly #unlisted = new Map<number, Set<number>>();
+  /** Slots that no table lists, and for which others they are needed. */
+  readonly #unlisted = new Map<number, Map<number, SlotNumber[]>>();
   /** Numbers of segments that the catalog does not have, by their identities in hex. */
   readonly #missing = new Map<string, number>();
   /** Where a page with a digest can be read, by `digestKey`: of those that are lost, some. */
@@ -49,16 +49,21 @@ export class LostSlots {
     slots.set(slot, digest.slice());
   }
 
-  /** Says that a slot is needed that no table lists, whether or not anything tells what it was. */
-  need(segment: number, slot: number): void {
-    const slots = this.#unlisted.get(segment);
-    if (slots === undefined) this.#unlisted.set(segment, new Set([slot]));
-    else slots.add(slot);
+  /**
+   * Says that a slot is needed that no table lists, whether or not anything tells what it was: by a
+   * recipe, as itself, or because what a recipe needs stands on it.
+   */
+  need({ segment, slot }: SlotNumber, inRecipe: SlotNumber): void {
+    let slots = this.#unlisted.get(segment);
+    if (slots === undefined) this.#unlisted.set(segment, (slots = new Map<number, SlotNumber[]>()));
+    const others = slots.get(slot);
+    if (others === undefined) slots.set(slot, [inRecipe]);
+    else others.push(inRecipe);
   }
 
-  /** Slots of a segment that are needed and that no table lists, ascending. */
-  unlisted(segment: number): readonly number[] {
-    return [...(this.#unlisted.get(segment) ?? [])].sort((a, b) => a - b);
+  /** Slots of a segment that no table lists, ascending, and what recipes need them for. */
+  unlisted(segment: number): [slot: number, neededFor: readonly SlotNumber[]][] {
+    return [...(this.#unlisted.get(segment) ?? [])].sort(([a], [b]) => a - b);
   }
 
   /** The digest of the page in a slot, if it is lost and anything tells. */
@@ -133,7 +138,7 @@ class LostSearch {
     this.#context = context;
     this.#pacer = pacer;
     this.#rows = context.catalog.snapshots.all();
-    this.#finder = new SlotFinder(context);
+    this.#finder = new SlotFinder(context, (identity) => this.found.numberOf(identity));
   }
 
   /** Finds everything that is lost, and asks the heads. */
@@ -147,9 +152,6 @@ class LostSearch {
             const leaf = leafAt(file, first);
             this.#broken.add(placeOf(row, leaf));
             this.#want(leaf, pages);
-            for (const { segment, slot } of pages) {
-              if (!this.#finder.isListed(segment, slot)) this.found.need(segment, slot);
-            }
             const digests = head.read(leaf);
             if (digests !== undefined) this.#learn(pages, digests);
           }
@@ -183,6 +185,7 @@ class LostSearch {
         const slot = page + distance;
         const looked = this.#look(segment, slot, end - page);
         if (looked.isLost) addLost(lost, { page, segment, slot }, looked.count);
+        if (looked.unlisted !== undefined) this.found.need(looked.unlisted, { segment, slot });
         page += looked.count;
         await this.#pacer.pause();
       }
@@ -190,9 +193,8 @@ class LostSearch {
     return lost;
   }
 
-  #look(segment: number, slot: number, pages: number): { count: number; isLost: boolean } {
+  #look(segment: number, slot: number, pages: number): LookedUp {
     if (segment === ZERO_SEGMENT) return { count: pages, isLost: false };
-    if (segment >= FIRST_MISSING) return { count: pages, isLost: true };
     return this.#finder.look(segment, slot, pages, false);
   }
 

@@ -16,6 +16,7 @@ import {
   type FoundPages,
   type HealingBases,
 } from './repair-found-pages.ts';
+import type { SlotNumber } from './slot-finder.ts';
 
 /** A slot, and the digest of the page that was in it; undefined where nothing tells. */
 type NeededSlot = readonly [slot: number, digest: Uint8Array | undefined];
@@ -31,10 +32,23 @@ export interface NeededSlots {
 export function neededSlots(found: FoundPages, segment: number): NeededSlots {
   const needed = found.lost
     .unlisted(segment)
-    .map((slot): NeededSlot => [slot, found.lost.digestOf(segment, slot)]);
-  const isFound = (slot: NeededSlot): slot is FoundSlot =>
+    // What stands on one that is lost needs it no more when it is found by itself.
+    .filter(([slot, neededFor]) =>
+      neededFor.some((one) => isSame(one, { segment, slot }) || !isFound(found, one)),
+    )
+    .map(([slot]): NeededSlot => [slot, found.lost.digestOf(segment, slot)]);
+  const isThere = (slot: NeededSlot): slot is FoundSlot =>
     slot[1] !== undefined && found.has(slot[1]);
-  return { found: needed.filter(isFound), lost: needed.filter((slot) => !isFound(slot)) };
+  return { found: needed.filter(isThere), lost: needed.filter((slot) => !isThere(slot)) };
+}
+
+function isSame(one: SlotNumber, other: SlotNumber): boolean {
+  return one.segment === other.segment && one.slot === other.slot;
+}
+
+function isFound(found: FoundPages, { segment, slot }: SlotNumber): boolean {
+  const digest = found.lost.digestOf(segment, slot);
+  return digest !== undefined && found.has(digest);
 }
 
 /** Digests of the delta pages among slots: each needs a full page to stand on. */

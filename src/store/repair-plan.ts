@@ -17,17 +17,16 @@ import { readOldCatalog, type OldCatalog } from './repair-catalog.ts';
 import {
   candidatesOf,
   contentOf,
-  placeOf,
   StateBook,
   type Candidate,
   type Findings,
 } from './repair-choose.ts';
-import { newCatalogFile, withDraft } from './repair-draft.ts';
+import { newCatalogFile } from './repair-draft.ts';
 import { healPacks, type HealedPack, type Healing } from './repair-heal.ts';
 import { findNames, type MisnamedPack } from './repair-names.ts';
 import { findRedundant } from './repair-redundant.ts';
 import { renumber, type Renumbering } from './repair-renumber.ts';
-import { evaluate, isComplete, lostBytesOf, type SnapshotFinding } from './repair-evaluate.ts';
+import { isComplete, type SnapshotFinding } from './repair-evaluate.ts';
 import {
   packNameOf,
   scanPack,
@@ -35,8 +34,8 @@ import {
   type ScannedPack,
   type UnreadablePack,
 } from './repair-scan.ts';
-
 import type { StagedPacks } from './repair-staged.ts';
+import { chooseCopies, pickManifests, tryOutNewest } from './repair-try.ts';
 
 /** What a plan is made with. */
 export interface RepairWork {
@@ -90,7 +89,7 @@ export async function planRepair(work: RepairWork, storeId: StoreIdentity): Prom
   const old = await readOldCatalog(work.files, work.layout, storeId, work.newPath);
   const found = await findNames(work, old.salvage);
   const { names, misnamed, secondNames, unreadable: strange } = found;
-  const { scanned, unopened } = await scanAll(work, old, names);
+  const { scanned: all, unopened } = await scanAll(work, old, names);
   const findingsOf = (packs: readonly ScannedPack[], missing: readonly string[]): Findings => ({
     storeId: storeId ?? old.salvage.storeId ?? ownId,
     salvage: old.salvage,
@@ -98,7 +97,8 @@ export async function planRepair(work: RepairWork, storeId: StoreIdentity): Prom
     packs,
     lostFrames: lostFramesOf(work),
   });
-  const healing = await heal(work, scanned, (all) => findingsOf(all, []));
+  const scanned = await chooseCopies(work, all, (packs) => findingsOf(packs, []));
+  const healing = await heal(work, scanned, (packs) => findingsOf(packs, []));
   const { needed: packs, redundant } = await findRedundant(work, healing.packs, healing.healed);
   const needed = new Set(packs.map(({ name }) => name));
   const healed = healing.healed.filter(({ newName }) => needed.has(newName));
@@ -125,14 +125,7 @@ async function heal(
   const states = new StateBook(findingsOf(scanned));
   return await healPacks(work, scanned, {
     isNeeded: (id) => states.isNeeded(id),
-    tryOut: async (packs, use) => {
-      const candidates = candidatesOf(packs);
-      const numbered = await renumber(work, findingsOf(packs), states, candidates);
-      const all = findingsOf([...packs, ...numbered.map(({ pack }) => pack)]);
-      const picks = new Map([...candidates].map(([id, list]) => [id, list[0] as Candidate]));
-      const roles = new Map([...picks.keys()].map((id) => [id, REMOVED.no]));
-      return await withDraft(work, contentOf(all, states, picks, roles), use);
-    },
+    tryOut: (packs, use) => tryOutNewest(work, packs, findingsOf, use),
   });
 }
 
@@ -149,6 +142,7 @@ async function scanAll(
     work.packs.lostFrames.restore({ file: layout.packFile(pack), offset });
   }
   const known = new Set(salvage.packs.map(({ name }) => name));
+  const listed = listedSegments(salvage);
   // One that is not known may have been written by a repair that was cut off, with what is lost.
   const hasLost = salvage.lostFrames.length > 0;
   // Of copies that have as much, the one that counts is the one of the catalog: what stands on it,
@@ -157,7 +151,8 @@ async function scanAll(
   for (const [i, name] of inOrder.entries()) {
     try {
       const everyFrame = work.everyFrame || (hasLost && !known.has(name));
-      scanned.push(await scanPack(work, name, everyFrame, pacer));
+      const pack = await scanPack(work, name, everyFrame, pacer);
+      scanned.push({ ...pack, listed: listed.get(name) ?? new Set() });
     } catch (error) {
       if (!isDamage(error)) throw error;
       unopened.push({ path: layout.packFile(name), name, problem: (error as Error).message });
@@ -165,6 +160,18 @@ async function scanAll(
     work.onProgress?.({ phase: 'packs', done: i + 1, total: names.length });
   }
   return { scanned, unopened };
+}
+
+/** Identities of segments in hex, by the pack that the old catalog says they are in. */
+function listedSegments({ segments }: OldCatalog['salvage']): Map<string, Set<string>> {
+  const listed = new Map<string, Set<string>>();
+  for (const { identity, packName } of segments) {
+    if (packName === undefined) continue;
+    const others = listed.get(packName);
+    if (others === undefined) listed.set(packName, new Set([toHex(identity)]));
+    else others.add(toHex(identity));
+  }
+  return listed;
 }
 
 /** The frames that are lost, those that were known and those that have been found since. */
@@ -228,62 +235,6 @@ function goneOf(
   roles: ReadonlyMap<string, number>,
 ): string[] {
   return salvage.tombstones.filter((id) => candidates.has(id) && !roles.has(id));
-}
-
-/**
- * The manifest of each snapshot: the newest, unless more can be restored with an older one. All are
- * tried at once, since recipes differ from one another's.
- */
-async function pickManifests(
-  work: RepairWork,
-  findings: Findings,
-  states: StateBook,
-  candidates: ReadonlyMap<string, readonly Candidate[]>,
-): Promise<{ picks: Map<string, Candidate>; snapshots: Map<string, SnapshotFinding> }> {
-  const rounds = Math.max(1, ...[...candidates.values()].map((list) => list.length));
-  let picks = new Map([...candidates].map(([id, list]) => [id, list[0] as Candidate]));
-  let snapshots = await tryOut(work, findings, states, picks);
-  for (let round = 1; round < rounds; round++) {
-    const others = new Map(picks);
-    const holders = new Map([...picks].map(([id, pick]) => [placeOf(pick), id]));
-    for (const [id, finding] of snapshots) {
-      const other = candidates.get(id)?.[round];
-      if (isComplete(finding) || other === undefined) continue;
-      const holder = holders.get(placeOf(other));
-      // One that was renumbered: its former place is another one's.
-      if (holder !== undefined && holder !== id) continue;
-      holders.set(placeOf(other), id);
-      others.set(id, other);
-    }
-    if ([...others].every(([id, candidate]) => picks.get(id) === candidate)) continue;
-    const tried = await tryOut(work, findings, states, others);
-    if (lossOf(tried) >= lossOf(snapshots)) continue;
-    [picks, snapshots] = [others, tried];
-  }
-  return { picks, snapshots };
-}
-
-/** How much is lost: snapshots of which nothing is left count most. */
-function lossOf(snapshots: ReadonlyMap<string, SnapshotFinding>): number {
-  let loss = 0;
-  for (const finding of snapshots.values()) loss += Math.min(lostBytesOf(finding), 2 ** 40);
-  return loss;
-}
-
-async function tryOut(
-  work: RepairWork,
-  findings: Findings,
-  states: StateBook,
-  picks: ReadonlyMap<string, Candidate>,
-): Promise<Map<string, SnapshotFinding>> {
-  const { pacer, onProgress } = work;
-  const roles = new Map([...picks.keys()].map((id) => [id, REMOVED.no]));
-  const content = contentOf(findings, states, picks, roles);
-  const deep = new Set([...picks.keys()].filter((id) => states.of(id).removed));
-  return await withDraft(work, content, async (draft) => {
-    const rows = draft.catalog.snapshots.all();
-    return await evaluate(draft, rows, deep, pacer, onProgress);
-  });
 }
 
 /** What each snapshot is to be. */

@@ -5,7 +5,8 @@
 import { sameBytes, toHex } from '../bytes/hex.ts';
 import { isDamage } from '../errors.ts';
 import { framesOf } from '../pack/frame-layers.ts';
-import type { PackReader, SlotPlace } from '../pack/reader.ts';
+import type { SlotPlace } from '../pack/frame-tables.ts';
+import type { PackReader } from '../pack/reader.ts';
 import { bestCopies, type SegmentCopy } from './repair-choose.ts';
 import type { HealedPack } from './repair-heal.ts';
 import type { RepairWork } from './repair-plan.ts';
@@ -74,7 +75,7 @@ async function isCovered(
 ): Promise<boolean> {
   const reader = packs.reader(name);
   const other = packs.reader(copy.pack.name);
-  for (const { table, index } of framesOf(reader.readableTables(local))) {
+  for (const { table, index } of framesOf(reader.tables.readable(local))) {
     await pacer.pause();
     for (const slot of table.slotsAt(index)) {
       const place = findIn(other, copy.segment.local, slot);

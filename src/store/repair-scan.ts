@@ -15,6 +15,7 @@ import { decodeManifest } from '../manifest/manifest.ts';
 import { checkFrame } from '../pack/check-frame.ts';
 import { FRAME_BYTES } from '../pack/format.ts';
 import type { FrameTable } from '../pack/frame-table.ts';
+import { WHOLE_PACK } from '../pack/lost-frames.ts';
 import type { PackSet } from '../pack/pack-set.ts';
 import type { PackReader } from '../pack/reader.ts';
 import type { States } from '../pack/states.ts';
@@ -57,6 +58,10 @@ export interface ScannedPack {
   readonly hasManifests: boolean;
   /** What is wrong with it. */
   readonly problems: readonly string[];
+  /** Identities in hex of the segments that readers look for in this very pack. */
+  readonly listed: ReadonlySet<string>;
+  /** Whether it was written once more: all that can be read of it is in another pack. */
+  readonly isReplaced: boolean;
 }
 
 /** A file in packs/ that is no pack any more. */
@@ -73,6 +78,11 @@ export interface PackPlaces {
   readonly files: Files;
   readonly layout: StoreLayout;
   readonly packs: PackSet;
+}
+
+/** Identities of the segments of a pack, in hex. */
+export function identitiesOf({ segments }: ScannedPack): Set<string> {
+  return new Set(segments.map(({ identity }) => toHex(identity)));
 }
 
 /** The name of the pack that a file in packs/ must be, or undefined when it is none. */
@@ -108,8 +118,8 @@ export async function scanPack(
     );
     // A capture without new pages has a segment without tables: the first of its references.
     if (!isHere && local > 0) continue;
-    if (attempt(() => reader.frameTables(local)) === undefined) hasTables = false;
-    const tables = reader.readableTables(local);
+    const tables = attemptTables(reader, local, attempt);
+    if (tables.length < reader.tables.count(local)) hasTables = false;
     if (everyFrame) await readFrames(reader, tables, attempt, pacer);
     segments.push({ identity, local, ...countPages(reader, tables) });
     await pacer.pause();
@@ -129,7 +139,22 @@ export async function scanPack(
   }
   const { sizeBytes } = reader;
   const found = { segments, references, manifests, states };
-  return { name, sizeBytes, ...found, hasDigests, hasTables, hasManifests, problems };
+  const use = { listed: new Set<string>(), isReplaced: false };
+  return { name, sizeBytes, ...found, hasDigests, hasTables, hasManifests, problems, ...use };
+}
+
+/** The tables of a segment that can be read. */
+function attemptTables(
+  reader: PackReader,
+  local: number,
+  attempt: <T>(read: () => T) => T | undefined,
+): FrameTable[] {
+  const tables: FrameTable[] = [];
+  for (let number = 0; number < reader.tables.count(local); number++) {
+    const table = attempt(() => reader.tables.at(local, number));
+    if (table !== undefined) tables.push(table);
+  }
+  return tables;
 }
 
 function noteDamage<T>(problems: string[], read: () => T): T | undefined {
@@ -229,7 +254,7 @@ export async function stillLost(
   return lost;
 }
 
-/** Reads the frame at an offset, or the tables of a pack that was lost as a whole. */
+/** Reads the frame at an offset, or all tables of a pack that lacked one. */
 function readRecorded(
   packs: PackSet,
   { pack, offset }: { readonly pack: string; readonly offset: number },
@@ -237,7 +262,8 @@ function readRecorded(
 ): boolean {
   const reader = packs.reader(pack);
   for (const local of reader.footer.references.keys()) {
-    for (const table of reader.frameTables(local)) {
+    const isOfTables = offset === WHOLE_PACK;
+    for (const table of isOfTables ? reader.tables.of(local) : reader.tables.readable(local)) {
       for (let index = 0; index < table.length; index++) {
         if (table.entryAt(index).offset !== offset) continue;
         checkFrame(reader, table, index, buffer);

@@ -15,6 +15,14 @@ import type { StoreContext } from './context.ts';
 export interface LookedUp {
   readonly count: number;
   readonly isLost: boolean;
+  /** Of what is lost because no table lists it, or what it stands on: that slot. */
+  readonly unlisted?: SlotNumber | undefined;
+}
+
+/** A slot of a segment, by the number of that. */
+export interface SlotNumber {
+  readonly segment: number;
+  readonly slot: number;
 }
 
 /** Deltas of a frame: what each of its 64 slots stands on, and what is known of it. */
@@ -23,6 +31,8 @@ interface DeltaBases {
   readonly slot: Uint32Array;
   /** One of LOOKED. */
   readonly state: Uint8Array;
+  /** Slots that no table lists, at the ends of chains. */
+  readonly unlisted: (SlotNumber | undefined)[];
 }
 
 const LOOKED = { no: 0, there: 1, lost: 2 } as const;
@@ -34,27 +44,25 @@ export class SlotFinder {
   #doubtful: ReadonlySet<string> | undefined;
   /** By segment, frame, and where that is: one of which a part was healed is in two pieces. */
   readonly #frames = new Map<string, DeltaBases>();
+  readonly #missingNumber: (identity: Uint8Array) => number;
 
-  constructor(context: StoreContext) {
+  /** @param missingNumber a number for a segment that no pack has. */
+  constructor(context: StoreContext, missingNumber = (_: Uint8Array): number => 0) {
     this.#context = context;
+    this.#missingNumber = missingNumber;
   }
 
   /** Looks at a slot, and at those that follow it in its frame. */
   look(segment: number, slot: number, limit: number, deep: boolean): LookedUp {
     if (segment === LOST_SEGMENT) return { count: limit, isLost: true };
     const place = this.#place(segment, slot);
-    if (place === undefined) return { count: 1, isLost: true };
+    if (place === undefined) return { count: 1, isLost: true, unlisted: { segment, slot } };
     const { reader, table, index } = place;
     if (reader.isLost(table, index)) return { count: 1, isLost: true };
     if (slot >= FIRST_DELTA_SLOT && (deep || this.#isDoubtful(segment))) {
-      return { count: 1, isLost: this.#isDeltaLost(segment, slot, place) };
+      return { count: 1, ...this.#followDelta(segment, slot, place) };
     }
     return { count: table.consecutive(index, slot, limit), isLost: false };
-  }
-
-  /** Whether a table lists a slot. */
-  isListed(segment: number, slot: number): boolean {
-    return this.#place(segment, slot) !== undefined;
   }
 
   #place(segment: number, slot: number): SlotInPack | undefined {
@@ -73,17 +81,18 @@ export class SlotFinder {
     return found === undefined || this.#doubtful.has(found.packName);
   }
 
-  #isDeltaLost(segment: number, slot: number, place: SlotInPack): boolean {
+  #followDelta(segment: number, slot: number, place: SlotInPack): Omit<LookedUp, 'count'> {
     const frame = this.#basesOf(segment, slot, place);
     const at = slot % FRAME_PAGES;
     if (frame.state[at] === LOOKED.no) {
       // Lost until it is known: a chain that comes back to itself never ends.
       frame.state[at] = LOOKED.lost;
       const base = frame.segment[at] as number;
-      const isThere = base !== 0 && !this.look(base, frame.slot[at] as number, 1, true).isLost;
-      if (isThere) frame.state[at] = LOOKED.there;
+      const below = base === 0 ? undefined : this.look(base, frame.slot[at] as number, 1, true);
+      if (below?.isLost === false) frame.state[at] = LOOKED.there;
+      frame.unlisted[at] = below?.unlisted;
     }
-    return frame.state[at] === LOOKED.lost;
+    return { isLost: frame.state[at] === LOOKED.lost, unlisted: frame.unlisted[at] };
   }
 
   #basesOf(segment: number, slot: number, place: SlotInPack): DeltaBases {
@@ -95,6 +104,7 @@ export class SlotFinder {
       segment: new Uint32Array(FRAME_PAGES),
       slot: new Uint32Array(FRAME_PAGES),
       state: new Uint8Array(FRAME_PAGES),
+      unlisted: [],
     };
     unlessDamaged(() => this.#readBases(place, bases));
     this.#frames.set(key, bases);
@@ -105,10 +115,15 @@ export class SlotFinder {
     const frame = reader.readDeltaFrame(table, index);
     for (const [rank, slot] of table.slotsAt(index).entries()) {
       const identity = reader.footer.references[frame.baseSegment[rank] as number];
-      const number = identity === undefined ? 0 : this.#context.segments.find(identity);
+      const number = identity === undefined ? 0 : this.#numberOf(identity);
       bases.segment[slot % FRAME_PAGES] = number;
       bases.slot[slot % FRAME_PAGES] = frame.baseSlot[rank] as number;
     }
+  }
+
+  #numberOf(identity: Uint8Array): number {
+    const number = this.#context.segments.find(identity);
+    return number === 0 ? this.#missingNumber(identity) : number;
   }
 }
 

@@ -202,11 +202,12 @@ class PackCheck {
     });
     this.#attempt(() => reader.readStates());
     for (const segment of reader.footer.references.keys()) {
-      this.#attempt(() => reader.frameTables(segment));
-      await pacer.pause();
-      if (level === 'quick') continue;
-      for (const [number, table] of reader.readableTables(segment).entries())
-        await this.#checkTable(segment, number, table);
+      for (let number = 0; number < reader.tables.count(segment); number++) {
+        const table = this.#attempt(() => reader.tables.at(segment, number));
+        await pacer.pause();
+        if (table !== undefined && level !== 'quick')
+          await this.#checkTable(segment, number, table);
+      }
     }
     if (level !== 'quick') await this.#attemptLater(() => this.#checkName(reader));
   }

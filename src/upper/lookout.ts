@@ -4,7 +4,8 @@
  * that nobody has taken, the walker only when it has nothing better to do. Where nobody is there to
  * help, the walker looks at all of them.
  *
- * Neither side depends on the other: a helper that comes late, or dies, costs time only.
+ * The walk does not depend on the helper: one that comes late, or never, costs time only. That a
+ * worker that dies fails the operation is the crew's affair.
  */
 import type { Files, NodeFacts } from '../files/files.ts';
 import { lookupMemory, NameLookups, type LookupMemory } from '../files/name-lookups.ts';

@@ -17,6 +17,7 @@ import {
   expectPart,
   expectWhole,
   lostIds,
+  missingPages,
   repair,
 } from '../support/healed-stores.ts';
 import type { Memory } from '../support/made-memory.ts';
@@ -129,14 +130,6 @@ async function partsOf(
     const frame = tables.find((table) => !table.isDelta(0))?.entryAt(0);
     return { digests: entries.filter(({ type }) => type === 'digests'), frame };
   });
-}
-
-/** How many pages of memory a snapshot lacks. */
-async function missingPages(directory: string, { id }: Captured): Promise<number> {
-  await using store = await openStore(directory);
-  const { missing } = await store.snapshot(id).restore(newPath(), { partial: true });
-  const runs = missing.runs.filter(({ image }) => image === 'pages-1.img');
-  return runs.reduce((sum, { bytes }) => sum + bytes, 0) / 4096;
 }
 
 describe('damaged digests of a pack that lacks more', () => {

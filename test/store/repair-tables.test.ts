@@ -2,21 +2,24 @@
  * Damage to a frame table of a pack: what other tables list is as good as before, and what this one
  * listed comes back in its slots when later captures bring it.
  */
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { BlockPlace } from '../../src/pack/footer.ts';
-import { firstMemory, laterMemory } from '../support/collected-stores.ts';
+import { expectMemory, firstMemory, laterMemory } from '../support/collected-stores.ts';
 import { damageBlock } from '../support/damaged-store.ts';
 import {
   capture,
   type Captured,
+  damageDeltas,
   damageEntry,
   expectCollects,
   expectWhole,
   lostIds,
+  missingPages,
   repair,
 } from '../support/healed-stores.ts';
+import { type Memory, randomPage, writeDump } from '../support/made-memory.ts';
 import { packFiles, packsOf, readPack, type StoredPack } from '../support/store-contents.ts';
 import { openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
@@ -31,14 +34,6 @@ async function makeSeries(count: number): Promise<{ directory: string; captured:
     captured.push(await capture(directory, memory));
   }
   return { directory, captured };
-}
-
-/** Pages that a partial restore of a snapshot lacks. */
-async function missingPages(directory: string, { id }: Captured): Promise<number> {
-  await using store = await openStore(directory);
-  const { missing } = await store.snapshot(id).restore(newPath(), { partial: true });
-  const runs = missing.runs.filter(({ image }) => image === 'pages-1.img');
-  return runs.reduce((sum, { bytes }) => sum + bytes, 0) / 4096;
 }
 
 describe('what a damaged frame table listed', () => {
@@ -106,7 +101,7 @@ async function collectedPack(directory: string): Promise<[path: string, frame: B
   throw new Error('no collected pack of two segments');
 }
 
-test('a damaged table of collected packs costs no page of another table when more is healed', async () => {
+test('a damaged table of a collected pack costs no page of another table', async () => {
   const { directory, captured } = await makeSeries(4);
   await (async () => {
     await using store = await openStore(directory);
@@ -136,4 +131,80 @@ test('a damaged table of collected packs costs no page of another table when mor
   // What is left of the damage is in pages of the snapshot that was removed.
   expect((await repair(directory)).snapshots.lost).toEqual([]);
   await expectCollects(directory, captured);
+});
+
+/** What of a memory is in the one before it; the rest is other pages: no leaf is as it was. */
+function keptPages(memory: Memory, before: Memory): Memory {
+  const [pages, old] = [memory, before].map(({ spaces }) => spaces.get('pagemap-1')) as [
+    Map<number, Buffer>,
+    Map<number, Buffer>,
+  ];
+  const kept = [...pages].map(([address, page]): [number, Buffer] => {
+    const isSame = old.get(address) === page;
+    return [address, isSame ? page : randomPage(address + 7_000_000)];
+  });
+  return { spaces: new Map([['pagemap-1', new Map(kept)]]), files: memory.files };
+}
+
+describe('pages that only deltas stand on', () => {
+  test.each(['is gone', 'has a damaged table'])(
+    'are not taken for there when their pack %s, and what recipes need of it is found',
+    async (how) => {
+      const { directory, captured } = await makeSeries(2);
+      const [first, second] = captured as [Captured, Captured];
+      const [pack] = (await packsOf(directory)) as [StoredPack];
+      await (async () => {
+        await using store = await openStore(directory);
+        await store.snapshot(first.id).remove();
+        await store.collect({ wasteThreshold: 1 });
+      })();
+      if (how === 'is gone') rmSync(pack.path);
+      else await damageEntry(pack.path, 'frameTable', 0);
+      await capture(directory, keptPages(second.memory, first.memory), 'u');
+      expect((await repair(directory)).snapshots.lost.map(({ id }) => id)).toEqual([second.id]);
+      expect(await lostIds(directory)).toEqual([second.id]);
+      await capture(directory, second.memory, 'v');
+      expect((await repair(directory)).snapshots.lost).toEqual([]);
+      await expectCollects(directory, [second]);
+    },
+  );
+});
+
+describe('a frame on record as lost that can be read again', () => {
+  test.each(['quick', 'packs'] as const)(
+    'is no hindrance to healing a table of its pack: %s',
+    async (level) => {
+      const { directory, captured } = await makeSeries(2);
+      const [, second] = captured as [Captured, Captured];
+      const [, { path }] = (await packsOf(directory)) as [StoredPack, StoredPack];
+      const whole = readFileSync(path);
+      await damageDeltas(directory, 1);
+      expect(await lostIds(directory)).toEqual([second.id]);
+      // The pack is put back from a copy, in which something else is damaged.
+      writeFileSync(path, whole);
+      await damageEntry(path, 'frameTable', 0);
+      const pages = [...(second.memory.spaces.get('pagemap-1') as Map<number, Buffer>)];
+      const fresh = new Map(pages.filter(([address]) => (address + 1) % 16 === 0));
+      await capture(directory, { spaces: new Map([['pagemap-1', fresh]]), files: new Map() }, 'u');
+      expect((await repair(directory, level)).snapshots.lost).toEqual([]);
+      await expectWhole(directory, [second]);
+      await expectCollects(directory, [second]);
+    },
+  );
+});
+
+test('captures of an open store refer to nothing that only a table in memory lists', async () => {
+  const { directory, captured } = await makeSeries(3);
+  const third = captured[2] as Captured;
+  const { path } = (await packsOf(directory))[2] as StoredPack;
+  const again = await (async () => {
+    await using store = await openStore(directory);
+    await store.snapshot(third.id).restore(newPath());
+    await damageEntry(path, 'frameTable', 1);
+    expect((await store.verify({ level: 'snapshots' })).problems).not.toEqual([]);
+    const images = writeDump(newPath(), third.memory);
+    return { ...third, id: (await store.timeline('t').capture({ images })).id };
+  })();
+  await using store = await openStore(directory);
+  await expectMemory(store.snapshot(again.id), again.memory, newPath);
 });

@@ -109,3 +109,11 @@ export async function expectPart(
   for (const run of runs) bytes.fill(0, run.offset, run.offset + run.bytes);
   expect(readFileSync(join(target, 'pages-1.img')).equals(bytes)).toBe(true);
 }
+
+/** How many pages of memory a snapshot lacks. */
+export async function missingPages(directory: string, { id }: Captured): Promise<number> {
+  await using store = await openStore(directory);
+  const { missing } = await store.snapshot(id).restore(newPath(), { partial: true });
+  const runs = missing.runs.filter(({ image }) => image === 'pages-1.img');
+  return runs.reduce((sum, { bytes }) => sum + bytes, 0) / 4096;
+}
