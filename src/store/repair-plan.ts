@@ -108,7 +108,10 @@ export async function planRepair(work: RepairWork, storeId: StoreIdentity): Prom
     const path = work.layout.packFile(name);
     return { path, name, problem: 'damaged, and all that is left of it is in other packs' };
   });
-  const unreadable = [...strange, ...unopened, ...unneeded];
+  // A file in the place of what was written is replaced by it.
+  const written = new Set(healed.map(({ newName }) => work.layout.packFile(newName)));
+  const aside = [...strange, ...unopened, ...unneeded];
+  const unreadable = aside.filter(({ path }) => !written.has(path));
   const missing = missingPacks(old, packs, unreadable);
   const findings = findingsOf(packs, missing);
   return await decide(work, {

@@ -18,7 +18,12 @@ import {
   repair,
 } from '../support/healed-stores.ts';
 import { type Memory, randomPage, withBytes } from '../support/made-memory.ts';
-import { packsOf, type StoredFrame, type StoredPack } from '../support/store-contents.ts';
+import {
+  packFiles,
+  packsOf,
+  type StoredFrame,
+  type StoredPack,
+} from '../support/store-contents.ts';
 import { openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
@@ -245,6 +250,22 @@ describe('pages of a pack that is gone', () => {
     expect(rest.snapshots.lost.map(({ id }) => id)).not.toContain((others[0] as Captured).id);
     await expectWhole(directory, others);
     await expectCollects(directory, others);
+  });
+
+  test('are written under the same name when what was written is cut short', async () => {
+    const { directory, captured } = await makeSeries(2);
+    const { memory } = captured[1] as Captured;
+    const others = [await capture(directory, memory, 'u')];
+    rmSync(((await packsOf(directory)) as [StoredPack])[0].path);
+    await lostIds(directory);
+    others.push(await capture(directory, memory, 'v'));
+    const first = await repair(directory);
+    const newName = first.packs.healed[0]?.newName as string;
+    const path = packFiles(directory).find((file) => file.includes(newName)) as string;
+    writeFileSync(path, readFileSync(path).subarray(0, 5000));
+    expect((await repair(directory, 'packs')).packs.healed).toMatchObject([{ newName }]);
+    await expectWhole(directory, others);
+    expect(await repair(directory, 'packs')).toMatchObject({ catalog: 'kept', changes: [] });
   });
 
   test.each([
