@@ -23,9 +23,8 @@ export interface SegmentRow {
   readonly local: number;
 }
 
-/** A snapshot, without its pages and its files. */
-export interface SnapshotRow {
-  readonly number: number;
+/** What users see of a snapshot. */
+export interface ListedSnapshot {
   readonly id: string;
   readonly timelineName: string;
   readonly sequence: number;
@@ -33,25 +32,31 @@ export interface SnapshotRow {
   readonly takenAtMs: number;
   readonly digest: Uint8Array;
   readonly parentId: string | undefined;
-  readonly parentDigest: Uint8Array | undefined;
   readonly criuRunId: string | undefined;
   readonly labels: readonly (readonly [string, string])[];
   readonly logicalBytes: number;
   readonly logicalPages: number;
   readonly newPages: number;
   readonly storedBytes: number;
+  /** Marked as removed; it may still be undeleted unless it is condemned. */
+  readonly removed: boolean;
+  /** Kept by every policy. */
+  readonly pinned: boolean;
+  readonly note: string;
+}
+
+/** A snapshot, without its pages and its files. */
+export interface SnapshotRow extends ListedSnapshot {
+  readonly number: number;
+  readonly parentDigest: Uint8Array | undefined;
+  /** Name of the pack that holds its manifest. */
   readonly packName: string;
   readonly manifestDigest: Uint8Array;
   readonly revision: number;
   /** Id of the snapshot that its recipes differ from. */
   readonly baseId: string | undefined;
-  /** Marked as removed; it may still be undeleted unless it is condemned. */
-  readonly removed: boolean;
   /** A collection has let go of its pages: it is there only for recipes that differ from it. */
   readonly condemned: boolean;
-  /** Kept by every policy. */
-  readonly pinned: boolean;
-  readonly note: string;
 }
 
 /** A value of a column. */

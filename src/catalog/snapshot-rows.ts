@@ -6,6 +6,7 @@ import {
   bytesOf,
   type Columns,
   linesOf,
+  type ListedSnapshot,
   PACK_COLUMNS,
   type PackLine,
   type SnapshotRow,
@@ -63,6 +64,9 @@ export const SELECT_SNAPSHOT: string = `SELECT
   JOIN timelines ON timelines.number = snapshots.timeline
   JOIN packs ON packs.number = snapshots.pack`;
 
+/** The same of a snapshot alone: its own line. */
+export const SELECT_LISTED: string = `SELECT ${linesOf(OWN_COLUMNS)} FROM snapshots`;
+
 /** The line of a timeline. */
 export type TimelineLine = readonly [number: number, name: string];
 
@@ -99,7 +103,20 @@ export function snapshotOf(
   [, packName]: PackLine,
 ): SnapshotRow {
   return {
+    ...listedOf(row, timelineName),
     number: row[0],
+    parentDigest: row[8] === null ? undefined : bytesOf(row[8]),
+    packName,
+    manifestDigest: bytesOf(row[16]),
+    revision: row[17],
+    baseId: row[18] ?? undefined,
+    condemned: row[19] === REMOVED.condemned,
+  };
+}
+
+/** What the line of a snapshot alone says. */
+export function listedOf(row: SnapshotLine, timelineName: string): ListedSnapshot {
+  return {
     id: row[1],
     timelineName,
     sequence: row[3],
@@ -107,19 +124,13 @@ export function snapshotOf(
     takenAtMs: row[5],
     digest: bytesOf(row[6]),
     parentId: row[7] ?? undefined,
-    parentDigest: row[8] === null ? undefined : bytesOf(row[8]),
     criuRunId: row[9] ?? undefined,
     labels: JSON.parse(row[10]) as SnapshotRow['labels'],
     logicalBytes: row[11],
     logicalPages: row[12],
     newPages: row[13],
     storedBytes: row[14],
-    packName,
-    manifestDigest: bytesOf(row[16]),
-    revision: row[17],
-    baseId: row[18] ?? undefined,
     removed: row[19] !== REMOVED.no,
-    condemned: row[19] === REMOVED.condemned,
     pinned: row[20] === 1,
     note: row[21],
   };

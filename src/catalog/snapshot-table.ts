@@ -10,13 +10,16 @@ import {
   checkRow,
   type ColumnValue,
   decodeIntact,
+  type ListedSnapshot,
   type PackLine,
   rowChecksum,
   type SnapshotRow,
 } from './rows.ts';
 import {
   type ColumnName,
+  listedOf,
   REMOVED,
+  SELECT_LISTED,
   SELECT_SNAPSHOT,
   SNAPSHOT_COLUMNS,
   type SnapshotLine,
@@ -80,20 +83,31 @@ export class SnapshotTable {
   #decode(row: string): SnapshotRow {
     const { file } = this.#database;
     const [own, timeline, pack] = row.split('\n') as [string, string, string];
-    checkLine(file, 'snapshots', own, KEY_COLUMN);
+    const columns = this.#own(own);
     checkLine(file, 'packs', pack);
     if (timeline !== this.#timeline?.line) {
       checkLine(file, 'timelines', timeline);
       this.#timeline = { line: timeline, columns: JSON.parse(timeline) as TimelineLine };
     }
-    const columns = JSON.parse(own) as SnapshotLine;
     return snapshotOf(columns, this.#timeline.columns, JSON.parse(pack) as PackLine);
   }
 
-  /** Snapshots of a timeline by sequence: the removed ones, or the others. */
-  ofTimeline(name: string, removed = false): SnapshotRow[] {
-    const where = 'WHERE timelines.name = ? AND removed = ? ORDER BY sequence';
-    return this.#select(where, name, removed ? 1 : 0);
+  /** The columns of a snapshot's own line. */
+  #own(line: string): SnapshotLine {
+    checkLine(this.#database.file, 'snapshots', line, KEY_COLUMN);
+    return JSON.parse(line) as SnapshotLine;
+  }
+
+  /**
+   * Snapshots of a timeline by sequence: the removed ones, or the others. Their packs are not
+   * looked at, which would double the time for 2,000 of them.
+   */
+  ofTimeline(name: string, removed = false): ListedSnapshot[] {
+    const timeline = this.#timelineOf(name);
+    if (timeline === undefined) return [];
+    const sql = `${SELECT_LISTED} WHERE timeline = ? AND removed = ? ORDER BY sequence`;
+    const rows = this.#database.texts(sql, timeline.number, removed ? 1 : 0);
+    return rows.map((row) => listedOf(this.#own(row), name));
   }
 
   /**
@@ -162,12 +176,16 @@ export class SnapshotTable {
 
   /** The sequence of the next snapshot of a timeline: one more than any that it ever had. */
   nextSequence(name: string): number {
+    return (this.#timelineOf(name)?.last_sequence ?? 0) + 1;
+  }
+
+  #timelineOf(name: string): TimelineColumns | undefined {
     const sql = 'SELECT * FROM timelines WHERE name = ?';
     const row = this.#database.get<TimelineColumns>(sql, name);
-    if (row === undefined) return 1;
+    if (row === undefined) return undefined;
     const columns = [row.number, row.name, row.last_sequence];
     checkRow(this.#database.file, 'timelines', row.number, columns, row.checksum);
-    return row.last_sequence + 1;
+    return row;
   }
 
   /**

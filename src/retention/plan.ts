@@ -208,12 +208,12 @@ function explain<S extends PlannableSnapshot>(
   groups: VersionGroups | undefined,
 ): void {
   for (const candidate of candidates) {
-    const { snapshot, isKept, reasons } = candidate;
+    const { snapshot, isKept } = candidate;
     if (isKept) {
       const before = preDumpBefore(preDumps, candidate);
       if (before !== undefined) keep(before, 'preDump', `parent of ${snapshot.sequence}`);
-    } else if (reasons.length === 0) {
-      reasons.push(reasonToRemove(snapshot, groups));
+    } else if (candidate.reasons.length === 0) {
+      candidate.reasons = [reasonToRemove(snapshot, groups)];
     }
   }
 }

@@ -4,7 +4,7 @@
  * undeleted.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { SnapshotRow } from '../catalog/rows.ts';
+import type { ListedSnapshot } from '../catalog/rows.ts';
 import { StoreError } from '../errors.ts';
 import type { SnapshotKind } from '../manifest/manifest.ts';
 import type { RetentionReason } from '../retention/candidates.ts';
@@ -83,7 +83,7 @@ function timeOf(now: Date): number {
 function reportOf(
   timeline: string,
   dryRun: boolean,
-  { kept, removed, keptBytes, overBudgetBytes }: RetentionPlan<SnapshotRow>,
+  { kept, removed, keptBytes, overBudgetBytes }: RetentionPlan<ListedSnapshot>,
 ): PruneReport {
   return {
     timeline,
@@ -95,7 +95,7 @@ function reportOf(
   };
 }
 
-function prunedOf({ snapshot, reasons }: PlannedSnapshot<SnapshotRow>): PrunedSnapshot {
+function prunedOf({ snapshot, reasons }: PlannedSnapshot<ListedSnapshot>): PrunedSnapshot {
   const { id, sequence, kind, takenAtMs, storedBytes } = snapshot;
   const takenAt = new Date(takenAtMs).toISOString();
   return { id, sequence, kind, takenAt, storedBytes, reasons };

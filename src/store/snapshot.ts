@@ -1,7 +1,7 @@
 /** A snapshot, as users see it: its facts, and what can be done with it. Methods only bind. */
 import { toHex } from '../bytes/hex.ts';
 import { PAGE_BYTES } from '../bytes/page.ts';
-import type { SnapshotRow } from '../catalog/rows.ts';
+import type { ListedSnapshot, SnapshotRow } from '../catalog/rows.ts';
 import { StoreError } from '../errors.ts';
 import type { SnapshotState } from '../catalog/snapshot-table.ts';
 import { MAX_TEXT_BYTES, type SnapshotKind } from '../manifest/manifest.ts';
@@ -24,10 +24,10 @@ export interface SnapshotSizes {
 /** One stored moment of a container; immutable. */
 export class Snapshot {
   readonly #operations: Operations;
-  #row: SnapshotRow;
+  #row: ListedSnapshot;
 
   /** @internal A store or timeline makes it. */
-  constructor(operations: Operations, row: SnapshotRow) {
+  constructor(operations: Operations, row: ListedSnapshot) {
     this.#operations = operations;
     this.#row = row;
   }
@@ -144,8 +144,9 @@ export class Snapshot {
 
   /** The row as it is now: a collection may have put the manifest into another pack. */
   #current({ catalog }: StoreContext): SnapshotRow {
-    this.#row = catalog.snapshots.get(this.id);
-    return this.#row;
+    const row = catalog.snapshots.get(this.id);
+    this.#row = row;
+    return row;
   }
 
   /**

@@ -90,12 +90,22 @@ describe('a row', () => {
 
   it.each([
     ['packs', 'name', (catalog: Catalog) => catalog.snapshots.byIdPrefix(snapshotId(1), 1)],
-    ['packs', 'name', (catalog: Catalog) => catalog.snapshots.ofTimeline('web')],
+    ['packs', 'name', (catalog: Catalog) => catalog.snapshots.bySequence('web', 1)],
+    ['timelines', 'name', (catalog: Catalog) => catalog.snapshots.ofTimeline('x')],
     ['timelines', 'name', (catalog: Catalog) => catalog.snapshots.byIdPrefix(snapshotId(1), 1)],
   ])('of %s with another %s is CORRUPT where others refer to it', async (table, column, read) => {
     const { file, catalog } = await made();
     openRaw(file).prepare(`UPDATE ${table} SET ${column} = 'x' WHERE number = 1`).run();
     expect(() => read(catalog)).toThrow(expect.objectContaining({ code: 'CORRUPT' }));
+  });
+
+  it('of packs is no hindrance to a list, which does not tell of them', async () => {
+    const { file, catalog } = await made();
+    openRaw(file).prepare("UPDATE packs SET name = 'x' WHERE number = 1").run();
+    expect(catalog.snapshots.ofTimeline('web').map(({ id }) => id)).toContain(snapshotId(1));
+    expect(() => catalog.snapshots.get(snapshotId(1))).toThrow(
+      expect.objectContaining({ code: 'CORRUPT' }),
+    );
   });
 
   it.each([

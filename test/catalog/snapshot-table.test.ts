@@ -1,7 +1,7 @@
 /** Finding snapshots by time, sequence and id, against a plain list. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { SnapshotRow } from '../../src/catalog/rows.ts';
+import type { ListedSnapshot } from '../../src/catalog/rows.ts';
 import { captureOf, newCatalog, openRaw, snapshotId } from '../support/made-catalogs.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
@@ -18,7 +18,7 @@ const histories = fc.array(
   { maxLength: 12 },
 );
 
-const idOf = (row: SnapshotRow | undefined): string | undefined => row?.id;
+const idOf = (row: ListedSnapshot | undefined): string | undefined => row?.id;
 
 describe('the table of snapshots', () => {
   it('answers like a list that is searched from end to end', async () => {
