@@ -75,13 +75,13 @@ export class StateBook {
     this.generation = blocks.reduce((newest, block) => Math.max(newest, block.generation), 0);
     this.#isCatalogNewer = isCurrent || salvage.generation >= this.generation;
     this.#tombstones = new Set(this.#isCatalogNewer ? salvage.tombstones : []);
-    const newest = blocks.filter(({ generation }) => generation === this.generation);
-    const ids = new Set(newest.flatMap((block) => block.snapshots.map(({ id }) => toHex(id))));
+    const newest = blocks
+      .filter(({ generation }) => generation === this.generation)
+      .map(({ snapshots }) => new Map(snapshots.map((state) => [toHex(state.id), state])));
+    const ids = new Set(newest.flatMap((block) => [...block.keys()]));
     for (const key of ids) {
       // One of several was not committed: what only some of them call removed is not lost.
-      const says = newest.flatMap(
-        (block) => block.snapshots.find(({ id }) => toHex(id) === key) ?? [],
-      );
+      const says = newest.flatMap((block) => block.get(key) ?? []);
       const [{ id }] = says as [StateOfSnapshot];
       this.#told.set(idToText(id), {
         id,
@@ -141,12 +141,13 @@ export function contentOf(
   const generation = 1 + Math.max(salvage.generation, states.generation);
   const born = new Map(salvage.packs.map((pack) => [pack.name, pack.generation]));
   const segments = segmentsOf(packs);
+  const known = new Map(salvage.snapshots.map((row) => [row.id, row.storedBytes]));
   const snapshots = [...roles]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([id, removed]) => {
       const { manifest, pack } = picks.get(id) as Candidate;
       const { pinned, note } = states.of(id);
-      const storedBytes = storedBytesOf(manifest, pack, salvage, segments);
+      const storedBytes = known.get(id) ?? storedBytesOf(manifest, pack, segments);
       const facts = { ...manifest.facts, storedBytes };
       return { facts, packName: pack.name, removed, pinned, note };
     });
@@ -194,7 +195,8 @@ export function bestCopies(packs: readonly ScannedPack[]): Map<string, SegmentCo
   return best;
 }
 
-function isBetter(key: string, copy: SegmentCopy, other: SegmentCopy): boolean {
+/** Whether readers rather look for a segment in one copy than in the other. */
+export function isBetter(key: string, copy: SegmentCopy, other: SegmentCopy): boolean {
   if (copy.pack.isReplaced !== other.pack.isReplaced) return other.pack.isReplaced;
   const isListed = copy.pack.listed.has(key);
   if (isListed !== other.pack.listed.has(key)) return isListed;
@@ -214,14 +216,12 @@ function segmentsOf(packs: readonly ScannedPack[]): Map<string, SegmentToWrite> 
   );
 }
 
+/** What a capture added to the store, as far as its pack tells. */
 function storedBytesOf(
   manifest: ScannedManifest,
   pack: ScannedPack,
-  salvage: SalvagedCatalog,
   segments: ReadonlyMap<string, SegmentToWrite>,
 ): number {
-  const known = salvage.snapshots.find(({ id }) => id === manifest.facts.id);
-  if (known !== undefined) return known.storedBytes;
   if (pack.manifests.length === 1 && pack.segments.length === 1) return pack.sizeBytes;
   const own = manifest.ownSegment === undefined ? undefined : segments.get(manifest.ownSegment);
   return manifest.storedBytes + (own?.frameBytes ?? 0);

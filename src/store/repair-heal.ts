@@ -19,7 +19,7 @@ import { writeMissing } from './repair-heal-segments.ts';
 import { isFound } from './repair-heal-parts.ts';
 import { writeHealed } from './repair-heal-write.ts';
 import { addDigestsOfCopies, digestKey, findWanted, searchPacks } from './repair-lost-pages.ts';
-import { findLostSlots } from './repair-lost-slots.ts';
+import { findLostSlots } from './repair-lost-search.ts';
 import type { RepairWork } from './repair-plan.ts';
 import { scanPack, type ScannedPack } from './repair-scan.ts';
 

@@ -103,7 +103,8 @@ export async function planRepair(work: RepairWork, storeId: StoreIdentity): Prom
   const needed = new Set(packs.map(({ name }) => name));
   const healed = healing.healed.filter(({ newName }) => needed.has(newName));
   // What was written now, and is not needed, is not in packs/.
-  const here = redundant.filter(({ name }) => scanned.some((pack) => pack.name === name));
+  const scannedNames = new Set(scanned.map(({ name }) => name));
+  const here = redundant.filter(({ name }) => scannedNames.has(name));
   const unneeded = here.map(({ name }) => {
     const path = work.layout.packFile(name);
     return { path, name, problem: 'damaged, and all that is left of it is in other packs' };
@@ -276,11 +277,13 @@ function reasonsOf(found: Found, picks: ReadonlyMap<string, Candidate>): string[
     reasons.push(`${what} written once more, as ${newName}`);
   }
   const held = new Map<string, Set<string>>();
-  for (const { name, sizeBytes, segments } of findings.packs) {
+  const manifestsIn = new Map<string, Set<string>>();
+  for (const { name, sizeBytes, segments, manifests } of findings.packs) {
     const row = known.get(name);
     if (row === undefined) reasons.push(`pack ${name} is not in the catalog`);
     else if (row.sizeBytes !== sizeBytes) reasons.push(`pack ${name} is not the one it was`);
     held.set(name, new Set(segments.map(({ identity }) => toHex(identity))));
+    manifestsIn.set(name, new Set(manifests.map(({ facts }) => facts.id)));
   }
   for (const { name } of found.unreadable) {
     if (known.has(name) && !held.has(name)) reasons.push(`pack ${name} is taken away`);
@@ -291,8 +294,8 @@ function reasonsOf(found: Found, picks: ReadonlyMap<string, Candidate>): string[
     reasons.push(`pack ${packName} does not hold what the catalog says`);
   }
   for (const { id, packName } of salvage.snapshots) {
-    const pack = findings.packs.find(({ name }) => name === packName);
-    if (pack === undefined || pack.manifests.some(({ facts }) => facts.id === id)) continue;
+    const manifests = packName === undefined ? undefined : manifestsIn.get(packName);
+    if (manifests === undefined || manifests.has(id)) continue;
     reasons.push(`the manifest of snapshot ${id} ${picks.has(id) ? 'has moved' : 'is lost'}`);
   }
   return [...new Set(reasons)];

@@ -2,16 +2,18 @@
  * Damaged packs that nobody needs: all that can be read of them is in other packs, and whatever is
  * lost is told there as well. So it is after healing, and after a healing that was cut off.
  */
-import { sameBytes, toHex } from '../bytes/hex.ts';
+import { sha256 } from '#digest';
+import { toHex } from '../bytes/hex.ts';
 import { isDamage } from '../errors.ts';
 import { framesOf } from '../pack/frame-layers.ts';
 import type { SlotPlace } from '../pack/frame-tables.ts';
 import type { PackReader } from '../pack/reader.ts';
-import { bestCopies, type SegmentCopy } from './repair-choose.ts';
+import { encodeStates, type States } from '../pack/states.ts';
+import { groupBy } from './group-by.ts';
+import { isBetter, type SegmentCopy } from './repair-choose.ts';
 import type { HealedPack } from './repair-heal.ts';
 import type { RepairWork } from './repair-plan.ts';
 import type { ScannedPack } from './repair-scan.ts';
-import { encodeStates } from '../pack/states.ts';
 
 /** Tells damaged packs of which everything is in other packs from all others. */
 export async function findRedundant(
@@ -19,51 +21,80 @@ export async function findRedundant(
   packs: readonly ScannedPack[],
   healed: readonly HealedPack[],
 ): Promise<{ readonly needed: ScannedPack[]; readonly redundant: ScannedPack[] }> {
-  let needed = [...packs];
-  const redundant: ScannedPack[] = [];
+  const needed = new Set(packs);
+  const holders = new Holders(packs);
   // One that was written for its digests alone may be no more needed than the one before was.
   const isNew = new Set(healed.filter(({ pages }) => pages > 0).map(({ newName }) => newName));
   for (const pack of packs) {
     if (pack.problems.length === 0 || isNew.has(pack.name)) continue;
-    const others = needed.filter((other) => other !== pack);
-    if (!(await isRedundant(work, pack, others))) continue;
-    needed = others;
-    redundant.push(pack);
+    needed.delete(pack);
+    if (await isRedundant(work, pack, holders, needed)) continue;
+    needed.add(pack);
   }
-  return { needed, redundant };
+  return {
+    needed: packs.filter((pack) => needed.has(pack)),
+    redundant: packs.filter((pack) => !needed.has(pack)),
+  };
+}
+
+/** Which packs hold what, each in the order of the packs. */
+class Holders {
+  readonly #segments: ReadonlyMap<string, readonly SegmentCopy[]>;
+  readonly #manifests: ReadonlyMap<string, readonly { readonly pack: ScannedPack }[]>;
+  readonly #states: ReadonlyMap<string | undefined, readonly ScannedPack[]>;
+
+  constructor(packs: readonly ScannedPack[]) {
+    const copies = packs.flatMap((pack) => pack.segments.map((segment) => ({ pack, segment })));
+    this.#segments = groupBy(copies, ({ segment }) => toHex(segment.identity));
+    const manifests = packs.flatMap((pack) => {
+      return pack.manifests.map(({ facts }) => ({ pack, digest: toHex(facts.manifestDigest) }));
+    });
+    this.#manifests = groupBy(manifests, ({ digest }) => digest);
+    this.#states = groupBy(packs, ({ states }) => states && statesKey(states));
+  }
+
+  /** Where readers look for a segment if there are no more packs than these. */
+  bestCopy(identity: Uint8Array, among: ReadonlySet<ScannedPack>): SegmentCopy | undefined {
+    const key = toHex(identity);
+    let best: SegmentCopy | undefined;
+    for (const copy of this.#segments.get(key) ?? []) {
+      if (among.has(copy.pack) && (best === undefined || isBetter(key, copy, best))) best = copy;
+    }
+    return best;
+  }
+
+  /** Whether one of these packs has a manifest. */
+  haveManifest(digest: Uint8Array, among: ReadonlySet<ScannedPack>): boolean {
+    return (this.#manifests.get(toHex(digest)) ?? []).some(({ pack }) => among.has(pack));
+  }
+
+  /** Whether one of these packs has the same states. */
+  haveStates(states: States, among: ReadonlySet<ScannedPack>): boolean {
+    return (this.#states.get(statesKey(states)) ?? []).some((pack) => among.has(pack));
+  }
+}
+
+function statesKey(states: States): string {
+  return toHex(sha256(encodeStates(states)));
 }
 
 async function isRedundant(
   work: RepairWork,
   pack: ScannedPack,
-  others: readonly ScannedPack[],
+  holders: Holders,
+  others: ReadonlySet<ScannedPack>,
 ): Promise<boolean> {
   const { references, entries } = work.packs.reader(pack.name).footer;
-  const best = bestCopies(others);
   // By what the footer lists: what cannot be read here must be elsewhere all the same.
   for (const entry of entries) {
-    if (entry.type === 'manifest' && !others.some((other) => hasManifest(other, entry.digest))) {
-      return false;
-    }
+    if (entry.type === 'manifest' && !holders.haveManifest(entry.digest, others)) return false;
     if (entry.type !== 'frameTable') continue;
-    const copy = best.get(toHex(references[entry.segment] as Uint8Array));
+    const copy = holders.bestCopy(references[entry.segment] as Uint8Array, others);
     // What a table lists that cannot be read is not known: whoever has all tables lacks nothing.
     if (copy === undefined || !(pack.hasTables || copy.pack.hasTables)) return false;
     if (!(await isCovered(work, pack, entry.segment, copy))) return false;
   }
-  return hasStates(pack, others);
-}
-
-function hasManifest({ manifests }: ScannedPack, digest: Uint8Array): boolean {
-  return manifests.some(({ facts }) => sameBytes(facts.manifestDigest, digest));
-}
-
-function hasStates({ states }: ScannedPack, others: readonly ScannedPack[]): boolean {
-  if (states === undefined) return true;
-  const bytes = encodeStates(states);
-  return others.some((other) => {
-    return other.states !== undefined && sameBytes(encodeStates(other.states), bytes);
-  });
+  return pack.states === undefined || holders.haveStates(pack.states, others);
 }
 
 /** Whether a copy has every slot of a segment, and can read every one that can be read here. */

@@ -1,6 +1,7 @@
 /** What a repair says of what it found and did: plain data, for printing as JSON. */
 import { basename } from 'node:path';
 import { REMOVED } from '../catalog/snapshot-rows.ts';
+import { groupBy } from './group-by.ts';
 import { isComplete, type UnrepairedSpace } from './repair-evaluate.ts';
 import type { HealedPack } from './repair-heal.ts';
 import type { MisnamedPack } from './repair-names.ts';
@@ -112,9 +113,11 @@ export function reportOf(
 
 function damagedPacks({ old, findings, unreadable, missing }: RepairPlan): SetAsidePack[] {
   const { salvage } = old;
+  const snapshotsBy = groupBy(salvage.snapshots, ({ packName }) => packName);
+  const segmentsBy = groupBy(salvage.segments, ({ packName }) => packName);
   const heldBy = (name: string) => ({
-    heldSnapshots: salvage.snapshots.filter((row) => row.packName === name).map(({ id }) => id),
-    heldSegments: salvage.segments.filter((row) => row.packName === name).length,
+    heldSnapshots: (snapshotsBy.get(name) ?? []).map(({ id }) => id),
+    heldSegments: segmentsBy.get(name)?.length ?? 0,
   });
   const inPlace = findings.packs.filter(({ problems }) => problems.length > 0);
   return [

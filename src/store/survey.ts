@@ -13,6 +13,7 @@ import type { States } from '../pack/states.ts';
 import type { Pacer } from './clock.ts';
 import type { CondemnedThen } from './condemned.ts';
 import type { StoreContext } from './context.ts';
+import { groupBy } from './group-by.ts';
 import type { KnownSurveys } from './known-surveys.ts';
 import type { LiveSlots } from './live-slots.ts';
 import { readInPieces } from './read-in-pieces.ts';
@@ -248,16 +249,6 @@ function unneededPack(
   const segments = inIt.map((segment) => ({ ...segment, ...nothing }));
   const rest = { manifests: [], statesGeneration: undefined, hasDamagedStates: false };
   return { number, name, sizeBytes, segments, ...rest, deadBytes: sizeBytes, liveBytes: 0 };
-}
-
-function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const group = groups.get(keyOf(item));
-    if (group === undefined) groups.set(keyOf(item), [item]);
-    else group.push(item);
-  }
-  return groups;
 }
 
 function surveySegment(
