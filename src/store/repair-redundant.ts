@@ -41,16 +41,18 @@ export async function findRedundant(
 class Holders {
   readonly #segments: ReadonlyMap<string, readonly SegmentCopy[]>;
   readonly #manifests: ReadonlyMap<string, readonly { readonly pack: ScannedPack }[]>;
-  readonly #states: ReadonlyMap<string | undefined, readonly ScannedPack[]>;
+  readonly #packs: readonly ScannedPack[];
+  /** Made when it is asked for: few packs tell of states, and fewer of them are damaged. */
+  #states: ReadonlyMap<string | undefined, readonly ScannedPack[]> | undefined;
 
   constructor(packs: readonly ScannedPack[]) {
+    this.#packs = packs;
     const copies = packs.flatMap((pack) => pack.segments.map((segment) => ({ pack, segment })));
     this.#segments = groupBy(copies, ({ segment }) => toHex(segment.identity));
     const manifests = packs.flatMap((pack) => {
       return pack.manifests.map(({ facts }) => ({ pack, digest: toHex(facts.manifestDigest) }));
     });
     this.#manifests = groupBy(manifests, ({ digest }) => digest);
-    this.#states = groupBy(packs, ({ states }) => states && statesKey(states));
   }
 
   /** Where readers look for a segment if there are no more packs than these. */
@@ -70,6 +72,7 @@ class Holders {
 
   /** Whether one of these packs has the same states. */
   haveStates(states: States, among: ReadonlySet<ScannedPack>): boolean {
+    this.#states ??= groupBy(this.#packs, (pack) => pack.states && statesKey(pack.states));
     return (this.#states.get(statesKey(states)) ?? []).some((pack) => among.has(pack));
   }
 }
