@@ -103,6 +103,17 @@ describe('a budget', () => {
     expect(one).toMatchObject({ packs: 3, snapshots: 1, leftOut: { packs: 0, snapshots: 2 } });
   });
 
+  test('gets round all snapshots, too, in as many runs as it takes', async () => {
+    const closed = await makeClosedStore(newPath);
+    const store = await openStore(closed.directory);
+    const { packs, snapshots } = store.statistics();
+    let checked = 0;
+    for (let run = 0; run < 4 * (packs + snapshots); run++) {
+      checked += (await store.verify({ maxBytes: 1 })).snapshots;
+    }
+    expect(checked).toBeGreaterThanOrEqual(snapshots);
+  });
+
   test('of hardly any time begins nothing, and says so', async () => {
     const closed = await makeClosedStore(newPath);
     const store = await openStore(closed.directory);
