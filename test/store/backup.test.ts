@@ -133,6 +133,20 @@ describe('a backup', () => {
     await expectBackup(target, [1]);
   });
 
+  test('by a reader that is out of date does not take the place of a whole one', async () => {
+    const store = await storeOf([1, 2]);
+    const target = newPath();
+    await store.backup(target);
+    const third = await store.timeline('t').capture({ images: dump(3) });
+    await store.timeline('t').capture({ images: dump(4) });
+    const reader = await openStore(store.directory, { readOnly: true });
+    await third.remove();
+    await store.collect({ wasteThreshold: 0 });
+    // Nothing is damaged: what this one knows of is in other packs now.
+    await expect(reader.backup(target)).rejects.toThrow();
+    await expectBackup(target, [1, 2]);
+  });
+
   test('of a store without snapshots is one without', async () => {
     const store = await storeOf([]);
     const target = newPath();
