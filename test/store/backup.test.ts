@@ -19,6 +19,7 @@ import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { rowChecksum } from '../../src/catalog/rows.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
+import { SnapshotStore } from '../../src/index.ts';
 import { dump, expectBackup, storeOf } from '../support/backups.ts';
 import { startChild } from '../support/children.ts';
 import { makeClosedStore } from '../support/damaged-store.ts';
@@ -300,6 +301,25 @@ describe('a target', () => {
     await store.timeline('t').capture({ images: dump(7) });
     await expectFailure(() => store.backup(target), { code: 'EXISTS', message: /what the store/ });
     await expectBackup(target, [1, 2, 5]);
+  });
+
+  test('of collections that a lost catalog knew is brought up to date after a repair', async () => {
+    const store = await storeOf([1, 2, 3]);
+    const target = newPath();
+    for (const snapshot of store.timeline('t').list().slice(0, 2)) {
+      await snapshot.remove();
+      await store.collect({ wasteThreshold: 0 });
+    }
+    await store.backup(target);
+    await store.close();
+    for (const suffix of ['', '-wal', '-shm']) {
+      rmSync(join(store.directory, `catalog.sqlite${suffix}`), { force: true });
+    }
+    await SnapshotStore.repair(store.directory);
+    const repaired = await openStore(store.directory);
+    await repaired.timeline('t').capture({ images: dump(4) });
+    await repaired.backup(target);
+    await expectBackup(target, [3, 4]);
   });
 
   test('that somebody has opened, or backs up into, is LOCKED', async () => {
