@@ -19,6 +19,7 @@ import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { rowChecksum } from '../../src/catalog/rows.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
+import { SnapshotStore } from '../../src/index.ts';
 import { dump, expectBackup, storeOf } from '../support/backups.ts';
 import { startChild } from '../support/children.ts';
 import { makeClosedStore } from '../support/damaged-store.ts';
@@ -131,6 +132,20 @@ describe('a backup', () => {
     await reader.backup(target);
     expect(storeState(store.directory)).toEqual(before);
     await expectBackup(target, [1]);
+  });
+
+  test('by a reader that is out of date does not take the place of a whole one', async () => {
+    const store = await storeOf([1, 2]);
+    const target = newPath();
+    await store.backup(target);
+    const third = await store.timeline('t').capture({ images: dump(3) });
+    await store.timeline('t').capture({ images: dump(4) });
+    const reader = await openStore(store.directory, { readOnly: true });
+    await third.remove();
+    await store.collect({ wasteThreshold: 0 });
+    // Nothing is damaged: what this one knows of is in other packs now.
+    await expect(reader.backup(target)).rejects.toThrow();
+    await expectBackup(target, [1, 2]);
   });
 
   test('of a store without snapshots is one without', async () => {
@@ -286,6 +301,25 @@ describe('a target', () => {
     await store.timeline('t').capture({ images: dump(7) });
     await expectFailure(() => store.backup(target), { code: 'EXISTS', message: /what the store/ });
     await expectBackup(target, [1, 2, 5]);
+  });
+
+  test('of collections that a lost catalog knew is brought up to date after a repair', async () => {
+    const store = await storeOf([1, 2, 3]);
+    const target = newPath();
+    for (const snapshot of store.timeline('t').list().slice(0, 2)) {
+      await snapshot.remove();
+      await store.collect({ wasteThreshold: 0 });
+    }
+    await store.backup(target);
+    await store.close();
+    for (const suffix of ['', '-wal', '-shm']) {
+      rmSync(join(store.directory, `catalog.sqlite${suffix}`), { force: true });
+    }
+    await SnapshotStore.repair(store.directory);
+    const repaired = await openStore(store.directory);
+    await repaired.timeline('t').capture({ images: dump(4) });
+    await repaired.backup(target);
+    await expectBackup(target, [3, 4]);
   });
 
   test('that somebody has opened, or backs up into, is LOCKED', async () => {

@@ -104,4 +104,12 @@ describe('a plan', () => {
     const [merged, ...others] = planCollection(packs(32), limits).compact;
     expect([merged?.length, others.length]).toEqual([32, 0]);
   });
+
+  it('spends few bytes on those packs of a group that they are enough for', () => {
+    const packs = Array.from({ length: 10 }, (_, i) =>
+      surveyOf({ live: MEBIBYTE, dead: MEBIBYTE, hasManifest: true, generation: undefined }, i + 1),
+    );
+    const { compact } = planCollection(packs, { wasteThreshold: 0, maxBytes: 3 * MEBIBYTE });
+    expect(compact.flat()).toHaveLength(3);
+  });
 });

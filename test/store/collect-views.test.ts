@@ -121,3 +121,21 @@ test('what an unknown pack differs from stays, though it is condemned already', 
   const mended = await openStore(directory);
   await expectMemory(mended.snapshot(id), memory, newPath);
 });
+
+test('a store that is only read does not call damaged what a collection has moved', async () => {
+  const directory = newPath();
+  const store = await openStore(directory);
+  const pages = randomPages(16, 40, 1);
+  const first = await captureMemory(store, newPath, memoryOf(pages));
+  const half = new Map([...pages].filter(([address]) => address % 2 === 0));
+  const second = await captureMemory(store, newPath, memoryOf(half));
+  const reader = await openStore(directory, { readOnly: true });
+  await first.remove();
+  await store.collect({ wasteThreshold: 0 });
+  expect((await store.verify()).problems).toEqual([]);
+  const failure: unknown = await reader
+    .snapshot(second.id)
+    .restore(newPath())
+    .catch((error: unknown) => error);
+  expect(failure).not.toMatchObject({ code: 'CORRUPT' });
+});

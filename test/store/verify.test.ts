@@ -103,6 +103,36 @@ describe('a budget', () => {
     expect(one).toMatchObject({ packs: 3, snapshots: 1, leftOut: { packs: 0, snapshots: 2 } });
   });
 
+  test('gets round all snapshots, too, in as many runs as it takes', async () => {
+    const closed = await makeClosedStore(newPath);
+    const store = await openStore(closed.directory);
+    const { packs, snapshots } = store.statistics();
+    let checked = 0;
+    for (let run = 0; run < 4 * (packs + snapshots); run++) {
+      checked += (await store.verify({ maxBytes: 1 })).snapshots;
+    }
+    expect(checked).toBeGreaterThanOrEqual(snapshots);
+  });
+
+  test('does not leave a pack out for years because a clock was ahead once', async () => {
+    const closed = await makeClosedStore(newPath);
+    await (async () => {
+      await using store = await openUnmanaged(closed.directory);
+      await store.verify({ level: 'packs' });
+    })();
+    const catalog = new Database(join(closed.directory, 'catalog.sqlite'));
+    const [ahead] = verifiedPacks(closed.directory);
+    const inTenYears = Date.now() + 10 * 366 * 24 * 3600 * 1000;
+    catalog.prepare('UPDATE verified SET at_ms = ? WHERE pack = ?').run(inTenYears, ahead);
+    catalog.close();
+    const store = await openStore(closed.directory);
+    for (let run = 0; run < 9; run++) await store.verify({ level: 'packs', maxBytes: 1 });
+    const times = readCatalog(closed.directory, (rows) =>
+      rows.prepare('SELECT at_ms FROM verified').pluck().all(),
+    ) as number[];
+    expect(Math.max(...times)).toBeLessThan(inTenYears);
+  });
+
   test('of hardly any time begins nothing, and says so', async () => {
     const closed = await makeClosedStore(newPath);
     const store = await openStore(closed.directory);
