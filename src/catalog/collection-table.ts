@@ -92,7 +92,7 @@ export class CollectionTable {
       return { segment, slots };
     });
     if (damage === undefined && found[0] !== undefined) throw found[0];
-    damage?.push(...found);
+    for (const error of found) damage?.push(error);
     return intact;
   }
 

@@ -1,7 +1,7 @@
 /**
  * What the catalog remembers of the health of packs: which frames are lost no more, when each pack
- * was last found right, and which packs it has let go of. None of it decides what exists: a row
- * that is missing costs work, not data.
+ * was last found right and each snapshot last read, and which packs it has let go of. None of it
+ * decides what exists: a row that is missing costs work, not data.
  */
 import type { CatalogDatabase } from './database.ts';
 import type { PackRow } from './rows.ts';
@@ -26,13 +26,27 @@ export class PackRecords {
     this.#database = database;
   }
 
-  /** Milliseconds since 1970 at which every page of a pack was last found right, by its name. */
-  verifiedTimes(): ReadonlyMap<string, number> {
-    const sql = 'SELECT pack, at_ms FROM verified';
-    const rows = this.#database.all<{ pack: string; at_ms: number }>(sql);
+  /**
+   * Milliseconds since 1970 at which every page of a pack was last found right, by its name.
+   *
+   * @param nowMs the time: a clock may have been ahead when a later one was noted.
+   */
+  verifiedTimes(nowMs: number): ReadonlyMap<string, number> {
+    return this.#times('SELECT pack AS key, at_ms FROM verified', nowMs);
+  }
+
+  /** The same of snapshots, by their ids: when every page was last read, right or not. */
+  checkedTimes(nowMs: number): ReadonlyMap<string, number> {
+    return this.#times('SELECT snapshot_id AS key, at_ms FROM checked_snapshots', nowMs);
+  }
+
+  #times(sql: string, nowMs: number): ReadonlyMap<string, number> {
+    const rows = this.#database.all<{ key: string; at_ms: number }>(sql);
     // No checksum guards these rows: what is no time is passed over.
-    const intact = rows.filter((row) => Number.isSafeInteger(row.at_ms) && row.at_ms > 0);
-    return new Map(intact.map((row) => [row.pack, row.at_ms]));
+    const intact = rows.filter(({ at_ms: atMs }) => {
+      return Number.isSafeInteger(atMs) && atMs > 0 && atMs <= nowMs;
+    });
+    return new Map(intact.map((row) => [row.key, row.at_ms]));
   }
 
   /** Records that every page of these packs was found right; packs that are gone are forgotten. */
@@ -41,6 +55,17 @@ export class PackRecords {
       const put = 'INSERT OR REPLACE INTO verified VALUES (?, ?)';
       for (const pack of packs) this.#database.run(put, pack, atMs);
       this.#database.run('DELETE FROM verified WHERE pack NOT IN (SELECT name FROM packs)');
+    });
+  }
+
+  /** Records that every page of these snapshots was read; those that are gone are forgotten. */
+  async putChecked(ids: readonly string[], atMs: number): Promise<void> {
+    await this.#database.write(undefined, () => {
+      const put = 'INSERT OR REPLACE INTO checked_snapshots VALUES (?, ?)';
+      for (const id of ids) this.#database.run(put, id, atMs);
+      this.#database.run(
+        'DELETE FROM checked_snapshots WHERE snapshot_id NOT IN (SELECT id FROM snapshots)',
+      );
     });
   }
 

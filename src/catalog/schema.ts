@@ -108,4 +108,10 @@ export const MIGRATIONS: readonly string[] = [
     process       INTEGER NOT NULL       -- for messages only
   ) STRICT;
   `,
+  `
+  CREATE TABLE checked_snapshots (
+    snapshot_id   TEXT    PRIMARY KEY,
+    at_ms         INTEGER NOT NULL       -- when every page of it was last read, right or not
+  ) STRICT;
+  `,
 ];

@@ -10,7 +10,7 @@ export function parseByteCount(text: string): number {
   const bytes = Math.floor(
     Number(number) * (binary === '' ? 1000 : 1024) ** POWERS.indexOf(unit.toUpperCase()),
   );
-  const isMeant = number !== '' && (unit !== '' || binary === '') && bytes > 0;
+  const isMeant = number !== '' && (unit !== '' || binary === '');
   if (isMeant && Number.isSafeInteger(bytes)) return bytes;
   throw new InvalidArgumentError('A number of bytes is like 4096, 500M or 2Gi.');
 }

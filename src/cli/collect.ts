@@ -1,6 +1,7 @@
 /** `collect`: gives back the space of what has been removed. */
 import { InvalidArgumentError, type Command } from 'commander';
 import type { CollectReport } from '../index.ts';
+import { parseByteCount } from './byte-count.ts';
 import { EXIT_STATUS } from './exit-status.ts';
 import { withProgress } from './progress.ts';
 import { runOnStore, storeCommand, type StoreCommandOptions } from './store-command.ts';
@@ -24,7 +25,7 @@ export function collectCommand(signal: AbortSignal): Command {
   return storeCommand('collect', 'give back the space of removed snapshots')
     .option('--dry-run', 'say what would be freed, and change nothing')
     .option('--waste <percent>', 'waste that a pack may hold, 30 unless given', percentOf)
-    .option('--max-bytes <bytes>', 'bytes of packs to write at most', numberOf)
+    .option('--max-bytes <size>', 'bytes of packs to write at most, such as 1G', parseByteCount)
     .option('--max-seconds <seconds>', 'begin nothing new after this time', numberOf)
     .addHelpText('after', HELP)
     .action(async (options: CollectCommandOptions) => {

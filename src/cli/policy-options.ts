@@ -1,6 +1,7 @@
 /** The options of `prune` that make a policy, and how their values are read. */
 import { InvalidArgumentError, type Command } from 'commander';
 import type { BucketsToKeep, LabelToKeep, RetentionPolicy, VersionGroups } from '../index.ts';
+import { parseByteCount } from './byte-count.ts';
 
 /** What the options of a policy become. */
 export interface PolicyOptions {
@@ -17,18 +18,6 @@ export interface PolicyOptions {
   readonly versionGroups?: VersionGroups;
   readonly maxBytes?: number;
 }
-
-const UNIT_BYTES: Readonly<Record<string, number>> = {
-  '': 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-};
 
 const BUCKETS = [
   ['secondly', 'second'],
@@ -61,7 +50,7 @@ export function addPolicyOptions(command: Command): Command {
   return command
     .option('--keep-label <key[=value]>', 'all with this label (repeatable)', addLabelToKeep)
     .option('--version-groups <size:keep>', 'the newest groups of SIZE snapshots', parseGroups)
-    .option('--max-bytes <bytes>', 'what their captures added, at most', parseBytes);
+    .option('--max-bytes <bytes>', 'what their captures added, at most', parseByteCount);
 }
 
 /** The policy that options make. */
@@ -110,12 +99,4 @@ export function parseGroups(text: string): VersionGroups {
   const match = /^(\d{1,15}):(\d{1,15})$/.exec(text);
   if (match === null) throw new InvalidArgumentError('Version groups are SIZE:KEEP, like 5:3.');
   return { size: Number(match[1]), keep: Number(match[2]) };
-}
-
-/** A number of bytes, such as `10G`. */
-export function parseBytes(text: string): number {
-  const [, digits = '', unit = ''] = /^(\d{1,15}(?:\.\d{1,3})?)([kMGT]i?|)B?$/.exec(text) ?? [];
-  const bytes = Math.floor(Number(digits) * (UNIT_BYTES[unit] ?? Number.NaN));
-  if (digits !== '' && Number.isSafeInteger(bytes)) return bytes;
-  throw new InvalidArgumentError('A number of bytes is like 500M, 10G or 10Gi.');
 }

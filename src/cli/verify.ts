@@ -28,8 +28,8 @@ Levels:
   snapshots  also every page of every snapshot
 
 With --max-bytes or --max-seconds, nothing more is begun once so much was read,
-or so long: packs come first, those that have waited longest, then snapshots, the
-newest first. So a run every night gets round the whole store.
+or so long. What has waited longest comes first: packs, then snapshots, or the other
+way round. So a run every night gets round the whole store.
 
 Every problem is a line, and so is every snapshot of which something is lost; the
 exit status is 3 when there is one.`;

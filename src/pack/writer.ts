@@ -7,7 +7,7 @@
  * and 4096 lines of each of the two frame tables, of full and of delta pages.
  */
 import { DIGEST_BYTES, startSha256, type Hasher } from '#digest';
-import { sameBytes, toHex } from '../bytes/hex.ts';
+import { toHex } from '../bytes/hex.ts';
 import type { Zstd } from '../bytes/zstd.ts';
 import { BlockEncoder } from './block.ts';
 import { encodeFooter, type FooterEntry } from './footer.ts';
@@ -83,6 +83,8 @@ export class PackWriter {
   readonly #encoder: BlockEncoder;
   readonly #hasher: Hasher = startSha256();
   readonly #references: Uint8Array[] = [];
+  /** Their numbers, by identities in hex. */
+  readonly #numbers = new Map<string, number>();
   readonly #entries: FooterEntry[] = [];
   readonly #digests = new Uint8Array(DIGESTS_FRAMES * FRAME_PAGES * DIGEST_BYTES);
   readonly #full: PendingTable = { entries: [], shortPages: [] };
@@ -112,8 +114,13 @@ export class PackWriter {
 
   /** The local number of a segment in this pack, given by its identity. The first is 0. */
   reference(identity: Uint8Array): number {
-    const known = this.#references.findIndex((other) => sameBytes(other, identity));
-    return known >= 0 ? known : this.#references.push(identity) - 1;
+    const key = toHex(identity);
+    let number = this.#numbers.get(key);
+    if (number === undefined) {
+      number = this.#references.push(identity) - 1;
+      this.#numbers.set(key, number);
+    }
+    return number;
   }
 
   /** Begins a segment: the frames added from here on are its. */

@@ -20,6 +20,7 @@ import { PackCopier, type CopiedPacks, type DamagedSource } from './backup-packs
 import { Pacer } from './clock.ts';
 import type { OperationOptions, StoreContext } from './context.ts';
 import { readFormat } from './format-file.ts';
+import { checkIsUpToDate } from './outdated.ts';
 
 /** What a backup did. */
 export interface BackupReport {
@@ -118,6 +119,7 @@ async function fill(
     copied = await copier.finish();
     isWhole =
       problems.length === 0 && copied.damaged.every(({ inBackup }) => inBackup === 'former');
+    if (!isWhole) checkIsUpToDate(context);
     await describeCopy(catalog, copied, former, isWhole);
   } finally {
     catalog.close();

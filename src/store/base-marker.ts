@@ -67,7 +67,8 @@ export class BaseMarker {
       if (this.#rounds++ === MAX_ROUNDS) throw new Error('chains of deltas without an end');
       this.#isAnotherDue = false;
       // The newest first: what they stand on is mostly older, and comes later in this round.
-      this.#left.push(...this.#live.segments.sort((a, b) => a - b));
+      // Not all as arguments of one call: there may be 125,000 of them.
+      for (const number of this.#live.segments.sort((a, b) => a - b)) this.#left.push(number);
     }
   }
 

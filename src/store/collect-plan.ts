@@ -47,8 +47,8 @@ export function planCollection(
   const areMany = kept.filter(isSmall).length >= MANY;
   const chosen = kept.filter((survey) => isWasteful(survey) || (areMany && isSmall(survey)));
   // One pack by itself, without waste, would only become itself again.
-  const groups = grouped(chosen).filter((group) => group.length > 1 || group.some(isWasteful));
-  return { drop, compact: withinBudget(groups, maxBytes) };
+  const isWorthIt = (group: readonly PackSurvey[]) => group.length > 1 || group.some(isWasteful);
+  return { drop, compact: withinBudget(grouped(chosen), maxBytes, isWorthIt) };
 }
 
 function isUnneeded({ segments, manifests }: PackSurvey): boolean {
@@ -70,12 +70,25 @@ function grouped(packs: readonly PackSurvey[]): PackSurvey[][] {
   return groups;
 }
 
-function withinBudget(groups: readonly PackSurvey[][], maxBytes: number): PackSurvey[][] {
+/** Of each group what fits: a whole one may be more than is ever allowed. */
+function withinBudget(
+  groups: readonly PackSurvey[][],
+  maxBytes: number,
+  isWorthIt: (group: readonly PackSurvey[]) => boolean,
+): PackSurvey[][] {
+  const chosen: PackSurvey[][] = [];
   let left = maxBytes;
-  return groups.filter((group) => {
-    const bytes = group.reduce((sum, { liveBytes }) => sum + liveBytes, 0);
-    if (bytes > left) return false;
+  for (const group of groups) {
+    const fitting: PackSurvey[] = [];
+    let bytes = 0;
+    for (const pack of group) {
+      if (bytes + pack.liveBytes > left) continue;
+      fitting.push(pack);
+      bytes += pack.liveBytes;
+    }
+    if (!isWorthIt(fitting)) continue;
+    chosen.push(fitting);
     left -= bytes;
-    return true;
-  });
+  }
+  return chosen;
 }

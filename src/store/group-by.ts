@@ -1,4 +1,4 @@
-/** Items of a list by a key, each group in the order of the list (`Map.groupBy` comes with Node 21). */
+/** Items of a list by a key, each group in the order of the list: `Map.groupBy` of Node 21. */
 
 /** Groups items by what `keyOf` gives of each. */
 export function groupBy<T, Key>(items: Iterable<T>, keyOf: (item: T) => Key): Map<Key, T[]> {

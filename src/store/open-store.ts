@@ -11,7 +11,7 @@ import { loadZstd, type Zstd } from '../bytes/zstd.ts';
 import { Catalog } from '../catalog/catalog.ts';
 import { storageError, StoreError, systemCode } from '../errors.ts';
 import type { Files } from '../files/files.ts';
-import { copyStable } from '../files/copy-stable.ts';
+import { copyStable, type FileToCopy } from '../files/copy-stable.ts';
 import { nodeFiles } from '../files/node-files.ts';
 import { exists, isMissing, syncDirectory } from '../files/transfer.ts';
 import { PageIndex } from '../index/page-index.ts';
@@ -255,10 +255,7 @@ async function openForReading(layout: StoreLayout, settings: OpenSettings): Prom
   const copy = files.makeTemporaryDirectory('criu-timeline-');
   try {
     const catalogFile = join(copy, 'catalog.sqlite');
-    copyStable(files, [
-      { from: layout.catalogFile, to: catalogFile, optional: false },
-      { from: `${layout.catalogFile}-wal`, to: `${catalogFile}-wal`, optional: true },
-    ]);
+    copyStable(files, catalogFilesTo(layout, catalogFile));
     const mayBeNew = !holdsPacks(files, layout);
     const catalog = await Catalog.open(catalogFile, format.storeId, { mayBeNew });
     const context = await assemble(layout, settings, catalog, undefined);
@@ -272,6 +269,15 @@ async function openForReading(layout: StoreLayout, settings: OpenSettings): Prom
     files.removeTree(copy);
     throw error;
   }
+}
+
+/** The catalog and its -wal, to be copied to another place. */
+export function catalogFilesTo(layout: StoreLayout, to: string): readonly FileToCopy[] {
+  const from = layout.catalogFile;
+  return [
+    { from, to, optional: false },
+    { from: `${from}-wal`, to: `${to}-wal`, optional: true },
+  ];
 }
 
 /** Workers use Node's own file system: whoever brings another one works alone. */

@@ -7,6 +7,7 @@ import type { RunningOperation } from './activity.ts';
 import { writableStaging, type OperationOptions, type StoreContext } from './context.ts';
 import { recordLostFrames } from './lost-frames.ts';
 import type { OpenedStore } from './open-store.ts';
+import { explainDamage } from './outdated.ts';
 import { refreshView } from './view.ts';
 
 /** What an operation does; it is told which one it is. */
@@ -131,6 +132,8 @@ export class Operations {
     try {
       refreshView(context);
       return work(context);
+    } catch (error) {
+      throw explainDamage(context, error);
     } finally {
       operation?.end();
     }
@@ -186,7 +189,7 @@ async function attempt<T>(
     if (signal?.aborted === true && !(error instanceof StoreError)) {
       throw new StoreError('ABORTED', 'the operation was stopped', { cause: error });
     }
-    if (systemCode(error) === undefined) throw error;
+    if (systemCode(error) === undefined) throw explainDamage(context, error);
     throw storageError('use the store', context.layout.directory, error);
   } finally {
     await recordLostFrames(context, onDamage);

@@ -21,6 +21,8 @@ export interface Findings {
   readonly isCurrent: boolean;
   readonly packs: readonly ScannedPack[];
   readonly lostFrames: readonly { readonly pack: string; readonly offset: number }[];
+  /** The generation of a new catalog, at least. */
+  readonly leastGeneration: number;
 }
 
 /** A manifest that may be a snapshot's. */
@@ -136,18 +138,19 @@ export function contentOf(
   picks: ReadonlyMap<string, Candidate>,
   roles: Roles,
 ): CatalogContent {
-  const { salvage, packs, storeId } = findings;
+  const { salvage, packs, storeId, leastGeneration } = findings;
   const here = new Set(packs.map(({ name }) => name));
-  const generation = 1 + Math.max(salvage.generation, states.generation);
+  const known = Math.max(salvage.generation, states.generation);
+  const generation = Math.max(1 + known, leastGeneration);
   const born = new Map(salvage.packs.map((pack) => [pack.name, pack.generation]));
   const segments = segmentsOf(packs);
-  const known = new Map(salvage.snapshots.map((row) => [row.id, row.storedBytes]));
+  const stored = new Map(salvage.snapshots.map((row) => [row.id, row.storedBytes]));
   const snapshots = [...roles]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([id, removed]) => {
       const { manifest, pack } = picks.get(id) as Candidate;
       const { pinned, note } = states.of(id);
-      const storedBytes = known.get(id) ?? storedBytesOf(manifest, pack, segments);
+      const storedBytes = stored.get(id) ?? storedBytesOf(manifest, pack, segments);
       const facts = { ...manifest.facts, storedBytes };
       return { facts, packName: pack.name, removed, pinned, note };
     });

@@ -136,8 +136,8 @@ class HealedCopy {
   async addBases(healed: readonly FramePart[], unlisted: readonly NeededSlots[]): Promise<void> {
     const deltas = healed.filter(({ table, index }) => table.isDelta(index));
     const digests = deltas.flatMap(({ found }) => [...found.values()]);
-    digests.push(...unlisted.flatMap(digestsOfDeltas));
-    await this.#bases.add(digests, this.#found, this.#target);
+    const others = unlisted.flatMap(digestsOfDeltas);
+    await this.#bases.add(digests.concat(others), this.#found, this.#target);
   }
 
   async addSegment({ identity, parts, unlisted }: SegmentParts): Promise<void> {

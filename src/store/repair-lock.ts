@@ -65,5 +65,6 @@ function findOther(files: Files, layout: StoreLayout, staging: StagingArea): str
 export function checkNoRepair(files: Files, layout: StoreLayout): void {
   const { repairLock: file } = layout;
   if (!exists(files, file) || !isLeaseHeld(file)) return;
-  throw new StoreError('LOCKED', 'the store is being repaired', { file });
+  const message = 'the store is being repaired, or a backup is being written to it';
+  throw new StoreError('LOCKED', message, { file });
 }

@@ -9,8 +9,7 @@ import { REMOVED } from '../catalog/snapshot-rows.ts';
 import { isDamage } from '../errors.ts';
 import type { Files } from '../files/files.ts';
 import type { PackSet } from '../pack/pack-set.ts';
-import type { Pacer } from './clock.ts';
-import { newIdentity } from './clock.ts';
+import { newIdentity, now, type Pacer } from './clock.ts';
 import type { OperationOptions } from './context.ts';
 import type { StoreLayout } from './layout.ts';
 import { readOldCatalog, type OldCatalog } from './repair-catalog.ts';
@@ -36,6 +35,8 @@ import {
 } from './repair-scan.ts';
 import type { StagedPacks } from './repair-staged.ts';
 import { chooseCopies, pickManifests, tryOutNewest } from './repair-try.ts';
+
+const MS_PER_SECOND = 1000;
 
 /** What a plan is made with. */
 export interface RepairWork {
@@ -86,6 +87,8 @@ export type StoreIdentity = Uint8Array | undefined;
 /** Makes the plan. @throws StoreError UNSUPPORTED_VERSION, STORAGE. */
 export async function planRepair(work: RepairWork, storeId: StoreIdentity): Promise<RepairPlan> {
   const ownId = newIdentity();
+  // Whatever a backup or another catalog of this store has seen is older, also of one that is lost.
+  const leastGeneration = Math.floor(now() / MS_PER_SECOND);
   const old = await readOldCatalog(work.files, work.layout, storeId, work.newPath);
   const found = await findNames(work, old.salvage);
   const { names, misnamed, secondNames, unreadable: strange } = found;
@@ -96,6 +99,7 @@ export async function planRepair(work: RepairWork, storeId: StoreIdentity): Prom
     isCurrent: old.whole !== undefined && missing.length === 0,
     packs,
     lostFrames: lostFramesOf(work),
+    leastGeneration,
   });
   const scanned = await chooseCopies(work, all, (packs) => findingsOf(packs, []));
   const healing = await heal(work, scanned, (packs) => findingsOf(packs, []));

@@ -13,6 +13,7 @@ import { Pacer } from './clock.ts';
 import type { OperationOptions, Progress, StoreContext } from './context.ts';
 import { withCrew } from './crew.ts';
 import { type Missing, MissingList } from './missing-pages.ts';
+import { checkIsUpToDate } from './outdated.ts';
 import { checkOutside } from './outside.ts';
 import { readRequests, runRead } from './read-requests.ts';
 import {
@@ -89,11 +90,13 @@ export async function restore(
       const restored = await restoreFiles(context, { snapshot, tree }, filesWork, options);
       return { counts: decoding, files: restored };
     });
+    const notRestored = missing.finish();
+    if (notRestored.bytes > 0) checkIsUpToDate(context);
     options.onProgress?.(doneOf(snapshot, tree));
     // The files first: who finds the images finds a container that can be started.
     targets.files?.finishTree();
     directory.finish(snapshot.manifest.directoryMode);
-    return { bytes: imageBytes(snapshot), ...counts, files, missing: missing.finish() };
+    return { bytes: imageBytes(snapshot), ...counts, files, missing: notRestored };
   } catch (error) {
     discard(targets);
     throw error;

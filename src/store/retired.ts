@@ -25,7 +25,7 @@ export async function unlinkRetired(
 ): Promise<number> {
   const retired = context.catalog.collections.retired();
   if (retired.length === 0) return 0;
-  const newest = Math.max(...retired.map(({ generation }) => generation));
+  const newest = retired.reduce((most, { generation }) => Math.max(most, generation), 0);
   const isFree = await awaitOlderWork(context, own, newest, patience);
   const free = isFree ? retired : await withoutReaders(context, own, retired);
   await unlinkAll(context, free, new Pacer(patience.signal));

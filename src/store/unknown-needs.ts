@@ -43,7 +43,8 @@ export async function findUnknownNeeds(
         const reader = openPack(context.files, descriptors, context.zstd, path);
         for (const digest of strangeManifests(reader, known, gone)) {
           const manifest = decodeManifest(reader.readManifest(digest), path);
-          segments.push(...manifest.segments, ...reader.footer.references);
+          for (const identity of manifest.segments) segments.push(identity);
+          for (const identity of reader.footer.references) segments.push(identity);
           if (manifest.base !== undefined) bases.add(idToText(manifest.base.id));
           await pacer.pause();
         }

@@ -13,6 +13,11 @@ export class Budget {
     this.#endMs = monotonicMs() + checked('maxMilliseconds', maxMilliseconds);
   }
 
+  /** Whether there is any. */
+  get isBounded(): boolean {
+    return this.#maxBytes < Infinity || this.#endMs < Infinity;
+  }
+
   /** Whether nothing more is to be begun. */
   get isSpent(): boolean {
     return this.bytes >= this.#maxBytes || monotonicMs() >= this.#endMs;

@@ -1,6 +1,6 @@
 /**
- * Checks packs: those first that have waited longest for it. Frames are read by the crew's threads,
- * some packs at a time; the calling thread reads their bytes for their names meanwhile.
+ * Checks packs. Frames are read by the crew's threads, some packs at a time; the calling thread
+ * reads their bytes for their names meanwhile.
  *
  * A pack in which everything was right is remembered with the time; a frame that was on record as
  * damaged and reads right again (the pack was put back from a copy) is taken off the record.
@@ -15,7 +15,6 @@ import type { CheckFramesRequest } from '../slices/tasks.ts';
 import type { Crew } from '../slices/threads.ts';
 import { now, type Pacer } from './clock.ts';
 import type { StoreContext } from './context.ts';
-import { loadLostFrames } from './lost-frames.ts';
 import { TaskWindow } from './task-window.ts';
 import type { Budget } from './verify-budget.ts';
 import type { Findings } from './verify-findings.ts';
@@ -49,15 +48,19 @@ const SMALL_PAGES = 16;
 /** Packs whose times are written in one transaction. */
 const PACKS_OF_WRITE = 64;
 
-/** Checks the packs that the budget allows. */
+/**
+ * Checks the packs that the budget allows.
+ *
+ * @param ordered in which order.
+ * @param verified when each was last found right.
+ */
 export async function checkPacks(
   verification: Verification,
-  rows: readonly PackRow[],
+  ordered: readonly PackRow[],
+  verified: ReadonlyMap<string, number>,
 ): Promise<PacksChecked> {
   const { context, budget, crew, level, findings } = verification;
-  findings.collect(() => loadLostFrames(context));
-  const times = new Map(findings.collect(() => context.catalog.packRecords.verifiedTimes()));
-  const ordered = inOrder(context, rows, times);
+  const times = new Map(verified);
   const health = new HealthRecord(context);
   const [packs, frames] = [new TaskWindow(crew.width + 1), new TaskWindow(2 * crew.width)];
   let [begun, done] = [0, 0];
@@ -87,30 +90,9 @@ export async function checkPacks(
     const what = 'on record as damaged, and not read this time';
     if (context.packs.lostFrames.mayHave(file)) findings.notePack(file, what);
   }
-  const oldest = rows.reduce((least, { name }) => Math.min(least, times.get(name) ?? 0), Infinity);
+  const timeOf = ({ name }: PackRow): number => times.get(name) ?? 0;
+  const oldest = ordered.reduce((least, row) => Math.min(least, timeOf(row)), Infinity);
   return { packs: begun, leftOut, oldestMs: oldest > 0 && oldest < Infinity ? oldest : undefined };
-}
-
-/**
- * The longest unread first. Packs that are known to be damaged come last: what is wrong with them
- * is known, and they must not take the budget of the others again and again.
- */
-function inOrder(
-  { packs, layout }: StoreContext,
-  rows: readonly PackRow[],
-  times: ReadonlyMap<string, number>,
-): readonly PackRow[] {
-  const ranks = new Map(
-    rows.map(({ name }) => [
-      name,
-      packs.lostFrames.mayHave(layout.packFile(name)) ? Infinity : (times.get(name) ?? 0),
-    ]),
-  );
-  const rankOf = ({ name }: PackRow): number => ranks.get(name) as number;
-  // Not by difference: that of two infinities is no number.
-  return rows.toSorted((a, b) =>
-    rankOf(a) === rankOf(b) ? a.number - b.number : rankOf(a) < rankOf(b) ? -1 : 1,
-  );
 }
 
 /** Puts on record what was found right; that it cannot is no failure of the verification. */

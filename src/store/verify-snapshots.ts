@@ -1,11 +1,14 @@
 /**
- * Checks snapshots, the newest first: each manifest, and at level `snapshots` every page through
- * its recipe, against its leaves. Where reading fails, it is found out which bytes are lost.
+ * Checks snapshots: each manifest, and at level `snapshots` every page through its recipe, against
+ * its leaves. Where reading fails, it is found out which bytes are lost.
  */
 import { PAGE_BYTES } from '../bytes/page.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
+import { StoreError } from '../errors.ts';
 import type { LostBytes, ReadRequest } from '../slices/tasks.ts';
 import { checkTree } from './check-tree.ts';
+import { now } from './clock.ts';
+import type { StoreContext } from './context.ts';
 import { readManifest } from './read-manifest.ts';
 import { readRequests, runRead } from './read-requests.ts';
 import { findPages, type StoredFile, type StoredSnapshot } from './snapshot-pages.ts';
@@ -56,22 +59,46 @@ export interface SnapshotsChecked {
 const MAX_RANGES = 16;
 const MAX_SPACES = 64;
 
-/** Checks the snapshots that the budget allows. */
+/** Snapshots whose times are written in one transaction. */
+const SNAPSHOTS_OF_WRITE = 64;
+
+/** Checks the snapshots that the budget allows, in their order. */
 export async function checkSnapshots(
   verification: Verification,
-  rows: readonly SnapshotRow[],
+  ordered: readonly SnapshotRow[],
 ): Promise<SnapshotsChecked> {
-  const { budget, level } = verification;
+  const { context, budget, level } = verification;
   const lost: LostSnapshot[] = [];
+  const read: string[] = [];
   let done = 0;
-  for (const row of rows.toReversed()) {
-    if (budget.isSpent) break;
-    budget.spend(level === 'snapshots' && !row.condemned ? row.logicalBytes : 0);
-    const found = await checkSnapshot(verification, row);
-    if (found !== undefined && !row.condemned) lost.push(found);
-    verification.onDone((done += 1));
+  try {
+    for (const row of ordered) {
+      if (budget.isSpent) break;
+      const isRead = level === 'snapshots' && !row.condemned;
+      budget.spend(isRead ? row.logicalBytes : 0);
+      const found = await checkSnapshot(verification, row);
+      if (found !== undefined && !row.condemned) lost.push(found);
+      if (isRead) read.push(row.id);
+      if (read.length >= SNAPSHOTS_OF_WRITE) await remember(context, read);
+      verification.onDone((done += 1));
+    }
+  } finally {
+    await remember(context, read);
   }
-  return { snapshots: done, lost, leftOut: rows.length - done };
+  // The newest first, whatever the order was.
+  lost.sort((a, b) => (a.id < b.id ? 1 : -1));
+  return { snapshots: done, lost, leftOut: ordered.length - done };
+}
+
+/** Puts on record what was read; that it cannot is no failure of the verification. */
+async function remember({ catalog, staging }: StoreContext, read: string[]): Promise<void> {
+  const ids = read.splice(0);
+  if (staging === undefined || ids.length === 0) return;
+  try {
+    await catalog.packRecords.putChecked(ids, now());
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+  }
 }
 
 async function checkSnapshot(

@@ -6,16 +6,22 @@
  * - `packs` also every frame: each page against its digest, and the pack's name against its bytes
  * - `snapshots` also every page of every snapshot through its recipe, against its leaves
  *
- * With a budget, packs come first, those that have waited longest for it, then snapshots, the
- * newest first. What was begun is read to its end, so that every run gets somewhere; the report
- * says what was left out. When each pack was last found right is kept in the catalog.
+ * With a budget, those packs and snapshots come first that have waited longest for it: packs before
+ * snapshots, unless one of these has waited longer than all packs, and the newest of snapshots that
+ * never were read. What was begun is read to its end, so that every run gets somewhere, and many
+ * runs everywhere; the report says what was left out. When each pack was last found right, and each
+ * snapshot last read, is kept in the catalog.
  */
-import { Pacer } from './clock.ts';
+import type { PackRow } from '../catalog/rows.ts';
+import { now, Pacer } from './clock.ts';
 import type { OperationOptions, StoreContext } from './context.ts';
 import { withCrew } from './crew.ts';
+import { loadLostFrames } from './lost-frames.ts';
+import { checkIsUpToDate } from './outdated.ts';
 import { unknownPacks } from './unknown-packs.ts';
 import { Budget } from './verify-budget.ts';
 import { Findings, type DamagedPack, type VerifyProblem } from './verify-findings.ts';
+import { packsInOrder, snapshotsInOrder } from './verify-order.ts';
 import { checkPacks } from './verify-packs.ts';
 import { checkSnapshots, type LostSnapshot } from './verify-snapshots.ts';
 
@@ -66,6 +72,7 @@ export interface VerifyReport {
   readonly problemCount: number;
 }
 
+const NONE: ReadonlyMap<string, number> = new Map();
 const LEVELS: readonly VerifyLevel[] = ['quick', 'packs', 'snapshots'];
 
 /** Checks the store, as far as the budget goes. */
@@ -82,18 +89,26 @@ export async function verify(
   for (const error of damage) findings.add(error);
   const packRows = findings.collect(() => context.catalog.packs()) ?? [];
   const rows = findings.collect(() => context.catalog.snapshots.all()) ?? [];
+  findings.collect(() => loadLostFrames(context));
+  const verified = findings.collect(() => context.catalog.packRecords.verifiedTimes(now())) ?? NONE;
+  const checked = findings.collect(() => context.catalog.packRecords.checkedTimes(now())) ?? NONE;
+  const isDamaged = ({ name }: PackRow) =>
+    context.packs.lostFrames.mayHave(context.layout.packFile(name));
+  const packOrder = packsInOrder(packRows, verified, isDamaged);
+  const order = snapshotsInOrder(rows, checked);
   const { packs, snapshots } = await withCrew(context, { fresh: true }, async (crew) => {
     const progress = (phase: 'packs' | 'snapshots', total: number) => (done: number) =>
       options.onProgress?.({ phase, done, total });
     const parts = { context, level, budget, findings, crew, pacer };
-    return {
-      packs: await checkPacks({ ...parts, onDone: progress('packs', packRows.length) }, packRows),
-      snapshots: await checkSnapshots(
-        { ...parts, onDone: progress('snapshots', rows.length) },
-        rows,
-      ),
-    };
+    const ofPacks = { ...parts, onDone: progress('packs', packRows.length) };
+    const ofSnapshots = { ...parts, onDone: progress('snapshots', rows.length) };
+    const hasWaitedLonger = level === 'snapshots' && order.sinceMs < packOrder.sinceMs;
+    const first = budget.isBounded && hasWaitedLonger;
+    const before = first ? await checkSnapshots(ofSnapshots, order.rows) : undefined;
+    const packs = await checkPacks(ofPacks, packOrder.rows, verified);
+    return { packs, snapshots: before ?? (await checkSnapshots(ofSnapshots, order.rows)) };
   });
+  if (findings.problemCount > 0) checkIsUpToDate(context);
   const { leftOut, oldestMs } = packs;
   return {
     level,

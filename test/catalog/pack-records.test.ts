@@ -15,7 +15,7 @@ describe('the records of packs', () => {
     await catalog.commitCapture(captureOf(2));
     await catalog.packRecords.putVerified([nameOf(1), nameOf(2), nameOf(3)], 5);
     await catalog.packRecords.putVerified([nameOf(1)], 9);
-    const times = [...catalog.packRecords.verifiedTimes()].sort();
+    const times = [...catalog.packRecords.verifiedTimes(Date.now())].sort();
     expect(times).toEqual([
       [nameOf(1), 9],
       [nameOf(2), 5],
@@ -44,7 +44,7 @@ describe('the records of packs', () => {
     raw.prepare('INSERT INTO verified VALUES (?, ?)').run(nameOf(1), -5);
     expect(catalog.lostFrames()).toEqual([]);
     expect(catalog.packRecords.retired()).toEqual([nameOf(7)]);
-    expect([...catalog.packRecords.verifiedTimes()]).toEqual([]);
+    expect([...catalog.packRecords.verifiedTimes(Date.now())]).toEqual([]);
   });
 
   it('let go of packs', async () => {
@@ -96,7 +96,7 @@ describe('a copy', () => {
     await copied.forgetOriginal();
     expect(copied.leaseNames()).toEqual([]);
     expect(copied.packRecords.retired()).toEqual([]);
-    expect([...copied.packRecords.verifiedTimes()]).toEqual([]);
+    expect([...copied.packRecords.verifiedTimes(Date.now())]).toEqual([]);
     expect(copied.packs()).toEqual(catalog.packs());
     expect([...copied.lastSequences()]).toEqual([['web', 1]]);
     expect(catalog.leaseNames()).toEqual(['mine']);

@@ -93,14 +93,18 @@ describe('a budget', () => {
     expect(Date.now() - (whole.oldestVerifiedAt?.getTime() ?? 0)).toBeLessThan(60_000);
   });
 
-  test('that packs have used up leaves snapshots out, and else takes the newest', async () => {
+  test('that packs have used up leaves snapshots out, which come first the next time', async () => {
     const closed = await makeClosedStore(newPath);
     const store = await openStore(closed.directory);
     const { storedBytes } = store.statistics();
     const none = await store.verify({ maxBytes: storedBytes });
     expect(none).toMatchObject({ packs: 3, snapshots: 0, leftOut: { snapshots: 3 } });
-    const one = await store.verify({ maxBytes: storedBytes + 1 });
-    expect(one).toMatchObject({ packs: 3, snapshots: 1, leftOut: { packs: 0, snapshots: 2 } });
+    const one = await store.verify({ maxBytes: 1 });
+    expect(one).toMatchObject({ packs: 0, snapshots: 1, leftOut: { packs: 3, snapshots: 2 } });
+    await store.verify({ maxBytes: 1 });
+    await store.verify({ maxBytes: 1 });
+    const pack = await store.verify({ maxBytes: 1 });
+    expect(pack).toMatchObject({ packs: 1, snapshots: 0, leftOut: { packs: 2, snapshots: 3 } });
   });
 
   test('gets round all snapshots, too, in as many runs as it takes', async () => {

@@ -1,0 +1,49 @@
+/**
+ * Handles that are open for reading see the catalog as it was then, and nobody waits for them: what
+ * a collection has moved or taken away since is missing, and is not damaged. Whoever meets damage
+ * on such a handle asks here first.
+ */
+import { join } from 'node:path';
+import { readGeneration } from '../catalog/generation.ts';
+import { StoreError } from '../errors.ts';
+import { copyStable } from '../files/copy-stable.ts';
+import type { StoreContext } from './context.ts';
+import { catalogFilesTo } from './open-store.ts';
+
+/**
+ * @throws StoreError INCOMPLETE when a collection has changed the store since it was opened for
+ * reading.
+ */
+export function checkIsUpToDate(context: StoreContext, cause?: unknown): void {
+  if (!isOutdated(context)) return;
+  const message =
+    'a collection has changed the store since it was opened for reading: open it again';
+  throw new StoreError('INCOMPLETE', message, { file: context.layout.directory, cause });
+}
+
+/** The error of an operation, unless it is of a handle that is out of date. */
+export function explainDamage(context: StoreContext, error: unknown): unknown {
+  if (!(error instanceof StoreError && error.code === 'CORRUPT')) return error;
+  try {
+    checkIsUpToDate(context, error);
+    return error;
+  } catch (outdated) {
+    return outdated;
+  }
+}
+
+function isOutdated({ files, layout, catalog, staging }: StoreContext): boolean {
+  if (staging !== undefined) return false;
+  const copy = files.makeTemporaryDirectory('criu-timeline-');
+  try {
+    const file = join(copy, 'catalog.sqlite');
+    copyStable(files, catalogFilesTo(layout, file));
+    const generation = readGeneration(file);
+    return generation !== undefined && generation !== catalog.generation;
+  } catch {
+    // What cannot be known is no excuse for damage.
+    return false;
+  } finally {
+    files.removeTree(copy);
+  }
+}
