@@ -1,10 +1,14 @@
 /**
  * Copies files that belong together while somebody may be writing to them: the copy counts only
  * when none of them changed meanwhile, else it is made again. Used for the catalog and its -wal.
+ *
+ * A log may have grown meanwhile: what was copied is what it was at some moment, and perhaps a part
+ * of what came next, which its own checksums tell from the rest. One that begins anew gets another
+ * head (https://www.sqlite.org/fileformat.html#the_write_ahead_log).
  */
 import { storageError, StoreError } from '../errors.ts';
 import type { FileFacts, Files } from './files.ts';
-import { exists, isMissing } from './transfer.ts';
+import { exists, isMissing, readUpTo } from './transfer.ts';
 
 /** One file to copy. */
 export interface FileToCopy {
@@ -12,37 +16,64 @@ export interface FileToCopy {
   readonly to: string;
   /** Whether the file may be missing. */
   readonly optional: boolean;
+  /** Whether it is only appended to as long as its head stays the same. */
+  readonly isLog?: boolean | undefined;
+}
+
+/** What is looked at before and after. */
+interface Look {
+  readonly facts: FileFacts;
+  /** Of a log. */
+  readonly head: Uint8Array | undefined;
 }
 
 const MAX_ATTEMPTS = 100;
+const LOG_HEAD_BYTES = 32;
 
 /** @throws StoreError LOCKED when the files never hold still, CORRUPT when one is missing. */
 export function copyStable(files: Files, list: readonly FileToCopy[]): void {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    const before = list.map(({ from }) => factsOf(files, from));
+    const before = list.map((file) => lookAt(files, file));
     list.forEach((file, i) => copyOne(files, file, before[i]));
-    const after = list.map(({ from }) => factsOf(files, from));
-    if (before.every((facts, i) => isSame(facts, after[i]))) return;
+    const after = list.map((file) => lookAt(files, file));
+    if (before.every((look, i) => isSame(look, after[i]))) return;
   }
   throw new StoreError('LOCKED', 'the file keeps changing', { file: list[0]?.from });
 }
 
-function factsOf(files: Files, path: string): FileFacts | undefined {
+function lookAt(files: Files, { from, isLog = false }: FileToCopy): Look | undefined {
   try {
-    return files.lstat(path);
+    const facts = files.lstat(from);
+    return { facts, head: isLog ? readHead(files, from) : undefined };
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
   }
 }
 
-function isSame(a: FileFacts | undefined, b: FileFacts | undefined): boolean {
-  return a?.inode === b?.inode && a?.sizeBytes === b?.sizeBytes && a?.modifiedNs === b?.modifiedNs;
+/** To close a file takes all locks of this process on it away; SQLite has none on its log. */
+function readHead(files: Files, path: string): Uint8Array {
+  const fd = files.open(path, 'read');
+  try {
+    const head = new Uint8Array(LOG_HEAD_BYTES);
+    return head.subarray(0, readUpTo(files, fd, head, 0));
+  } finally {
+    files.close(fd);
+  }
 }
 
-function copyOne(files: Files, file: FileToCopy, facts: FileFacts | undefined): void {
+function isSame(before: Look | undefined, after: Look | undefined): boolean {
+  if (before === undefined || after === undefined) return before === after;
+  const [a, b] = [before.facts, after.facts];
+  if (a.inode !== b.inode) return false;
+  if (a.sizeBytes === b.sizeBytes && a.modifiedNs === b.modifiedNs) return true;
+  const isGrown = b.sizeBytes >= a.sizeBytes && before.head?.length === LOG_HEAD_BYTES;
+  return isGrown && after.head !== undefined && Buffer.compare(before.head, after.head) === 0;
+}
+
+function copyOne(files: Files, file: FileToCopy, look: Look | undefined): void {
   if (exists(files, file.to)) files.unlink(file.to);
-  if (facts === undefined) {
+  if (look === undefined) {
     if (file.optional) return;
     throw new StoreError('CORRUPT', 'the file is missing', { file: file.from });
   }

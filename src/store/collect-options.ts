@@ -9,7 +9,7 @@ export interface CollectOptions extends OperationOptions {
    * report is not complete: its dead pages and bytes are of the packs that were looked at.
    */
   readonly dryRun?: boolean | undefined;
-  /** Bytes of packs that may be written; without limit unless given. */
+  /** Bytes of packs that may be written, without limit unless given; larger ones stay. */
   readonly maxBytes?: number | undefined;
   /**
    * Milliseconds after which nothing new is begun; without limit unless given, but for other

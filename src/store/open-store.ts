@@ -276,7 +276,7 @@ export function catalogFilesTo(layout: StoreLayout, to: string): readonly FileTo
   const from = layout.catalogFile;
   return [
     { from, to, optional: false },
-    { from: `${from}-wal`, to: `${to}-wal`, optional: true },
+    { from: `${from}-wal`, to: `${to}-wal`, optional: true, isLog: true },
   ];
 }
 

@@ -20,7 +20,10 @@ import { verify, type VerifyOptions, type VerifyReport } from './verify.ts';
 export interface OpenOptions {
   /** Makes a new store when there is none; the directory must then be absent or empty. */
   readonly create?: boolean | undefined;
-  /** Takes no lease and writes nothing, so that the store may be on read-only media. */
+  /**
+   * Takes no lease and writes nothing, so that the store may be on read-only media. It sees the
+   * store as it was when it was opened; what needs what a collection has moved since is INCOMPLETE.
+   */
   readonly readOnly?: boolean | undefined;
   /** Bytes of memory for what has been read of packs; 64 MiB by default. */
   readonly cacheBytes?: number | undefined;

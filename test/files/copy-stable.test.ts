@@ -1,5 +1,5 @@
 /** A copy of files that somebody writes to: of one moment, or none. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { copyStable, type FileToCopy } from '../../src/files/copy-stable.ts';
 import type { Files } from '../../src/files/files.ts';
@@ -63,6 +63,58 @@ describe('copyStable', () => {
       'm'.repeat(40),
       'l'.repeat(40),
     ]);
+  });
+
+  describe('of a log', () => {
+    const HEAD = 'h'.repeat(32);
+    const logOf = (text: string): FileToCopy => {
+      const from = nextPath();
+      writeFileSync(from, text);
+      return { from, to: nextPath(), optional: true, isLog: true };
+    };
+
+    it('takes one that only grows meanwhile as it was', () => {
+      const log = logOf(`${HEAD} one`);
+      let copies = 0;
+      const files: Files = {
+        ...nodeFiles,
+        copyApart: (from, to) => {
+          nodeFiles.copyApart(from, to);
+          appendFileSync(log.from, ` and ${++copies} more`);
+        },
+      };
+      copyStable(files, [log]);
+      expect([copies, readFileSync(log.to, 'utf8')]).toEqual([1, `${HEAD} one`]);
+    });
+
+    it.each([
+      ['begins anew', `${'H'.repeat(32)} two`],
+      ['becomes shorter', HEAD],
+    ])('copies one again that %s meanwhile', (_, text) => {
+      const log = logOf(`${HEAD} one`);
+      const files = disturbed((count) => {
+        if (count === 1) writeFileSync(log.from, text);
+      });
+      copyStable(files, [log]);
+      expect(readFileSync(log.to, 'utf8')).toBe(text);
+    });
+
+    it('does not take one without a whole head for one that grows', () => {
+      const log = logOf('short');
+      const files = disturbed((count) => {
+        if (count === 1) appendFileSync(log.from, 'er');
+      });
+      let copies = 0;
+      const counting: Files = {
+        ...files,
+        copyApart: (from, to) => {
+          copies += 1;
+          files.copyApart(from, to);
+        },
+      };
+      copyStable(counting, [log]);
+      expect([copies, readFileSync(log.to, 'utf8')]).toEqual([2, 'shorter']);
+    });
   });
 
   it('leaves no copy of an optional file that goes away meanwhile', () => {

@@ -18,6 +18,7 @@ import { runChild } from '../support/children.ts';
 import { expectFailure } from '../support/failures.ts';
 import { watchedFiles } from '../support/faulty-files.ts';
 import { canMount, mountBind } from '../support/mounts.ts';
+import { openRaw } from '../support/made-catalogs.ts';
 import { makeDump } from '../support/made-dumps.ts';
 import { expectRestores, openStore } from '../support/stores.ts';
 import { storeState } from '../support/store-state.ts';
@@ -292,6 +293,25 @@ describe('a store opened for reading', () => {
     const { id } = await writer.timeline('t').capture({ images });
     expect(lstatSync(join(writer.directory, 'catalog.sqlite-wal')).size).toBeGreaterThan(0);
     const reader = await openStore(writer.directory, { readOnly: true });
+    await expectRestores(reader.snapshot(id), images);
+  });
+
+  test('can be one that others commit to all the time', async () => {
+    const writer = await openStore(newPath());
+    const images = makeDump(newPath(), 1);
+    const { id } = await writer.timeline('t').capture({ images });
+    const raw = openRaw(join(writer.directory, 'catalog.sqlite'));
+    let commits = 0;
+    const files = {
+      ...nodeFiles,
+      copyApart: (from: string, to: string) => {
+        nodeFiles.copyApart(from, to);
+        raw.prepare('INSERT INTO leases VALUES (?, 0, 1)').run(`lease ${++commits}`);
+      },
+    };
+    const reader = await openStore(writer.directory, { readOnly: true, files });
+    // The catalog and its log, once each: what grew meanwhile is not waited for.
+    expect(commits).toBe(2);
     await expectRestores(reader.snapshot(id), images);
   });
 
