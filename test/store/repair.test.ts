@@ -147,6 +147,8 @@ describe('a catalog', () => {
       ...state,
     });
     const timelines = [{ name: 'dumps', lastSequence: 40 }];
+    // Above the seconds since 1970, where a new catalog begins at least.
+    const generation = 2 ** 40;
     const older = [stateOf(rich.ids[1] as string, { removed: true })];
     const newer = [
       stateOf(rich.removed, { removed: true }),
@@ -157,13 +159,13 @@ describe('a catalog', () => {
       writer.addStates(encodeStates({ generation: 3, timelines: [], snapshots: older }));
     });
     addPack(rich.directory, (writer) => {
-      writer.addStates(encodeStates({ generation: 7, timelines, snapshots: newer }));
+      writer.addStates(encodeStates({ generation, timelines, snapshots: newer }));
     });
     await SnapshotStore.repair(rich.directory);
     await expectWhole(rich, { states: true });
     const store = await openStore(rich.directory);
     expect(store.snapshot(rich.ids[1] as string).isRemoved).toBe(false);
-    expect(store.statistics().generation).toBe(8);
+    expect(store.statistics().generation).toBe(generation + 1);
     const next = await store.timeline('dumps').capture({ images: makeDump(newPath(), 50) });
     expect(next.sequence).toBe(41);
   });
