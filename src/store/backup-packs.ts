@@ -8,7 +8,7 @@
 import { startSha256 } from '#digest';
 import { toHex } from '../bytes/hex.ts';
 import type { PackRow } from '../catalog/rows.ts';
-import { isDamage, storageError, StoreError, systemCode } from '../errors.ts';
+import { isDamage, storageError, systemCode } from '../errors.ts';
 import type { FileFacts, Files } from '../files/files.ts';
 import { isMissing, syncDirectory, writeAll } from '../files/transfer.ts';
 import type { BackupTarget } from './backup-target.ts';
@@ -157,6 +157,6 @@ function factsOf(files: Files, path: string): FileFacts | undefined {
   } catch (error) {
     // ENOTDIR: something else stands in the place of the directory; making it will say so.
     if (isMissing(error) || systemCode(error) === 'ENOTDIR') return undefined;
-    throw new StoreError('STORAGE', 'cannot look at the backup', { file: path, cause: error });
+    throw storageError('look at the backup', path, error);
   }
 }
