@@ -14,22 +14,19 @@ import { catalogFilesTo } from './open-store.ts';
  * @throws StoreError INCOMPLETE when a collection has changed the store since it was opened for
  * reading.
  */
-export function checkIsUpToDate(context: StoreContext, cause?: unknown): void {
-  if (!isOutdated(context)) return;
-  const message =
-    'a collection has changed the store since it was opened for reading: open it again';
-  throw new StoreError('INCOMPLETE', message, { file: context.layout.directory, cause });
+export function checkIsUpToDate(context: StoreContext): void {
+  if (isOutdated(context)) throw outdated(context, undefined);
 }
 
 /** The error of an operation, unless it is of a handle that is out of date. */
 export function explainDamage(context: StoreContext, error: unknown): unknown {
-  if (!(error instanceof StoreError && error.code === 'CORRUPT')) return error;
-  try {
-    checkIsUpToDate(context, error);
-    return error;
-  } catch (outdated) {
-    return outdated;
-  }
+  const isCorrupt = error instanceof StoreError && error.code === 'CORRUPT';
+  return isCorrupt && isOutdated(context) ? outdated(context, error) : error;
+}
+
+function outdated({ layout }: StoreContext, cause: unknown): StoreError {
+  const what = 'a collection has changed the store since it was opened for reading: open it again';
+  return new StoreError('INCOMPLETE', what, { file: layout.directory, cause });
 }
 
 function isOutdated({ files, layout, catalog, staging }: StoreContext): boolean {
