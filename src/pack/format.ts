@@ -24,6 +24,8 @@ export const TABLE_FRAMES = 4096;
 export const FIRST_DELTA_FRAME: number = FIRST_DELTA_SLOT / FRAME_PAGES;
 /** Bytes that a block may decode to at most: the bound of every allocation. */
 export const MAX_BLOCK_RAW_BYTES: number = 64 * 1024 * 1024;
+/** Bytes of one part of a manifest or of states, at most. */
+export const PART_BYTES: number = 1024 * 1024;
 /** Bytes of a segment's identity. */
 export const SEGMENT_ID_BYTES = 16;
 /** Bytes of the pack's header. */

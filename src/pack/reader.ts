@@ -27,6 +27,7 @@ import {
   FRAME_BYTES,
   MAX_BLOCK_RAW_BYTES,
   PACK_HEADER_BYTES,
+  PART_BYTES,
   TRAILER_BYTES,
 } from './format.ts';
 import { DigestBlocks } from './digest-blocks.ts';
@@ -59,10 +60,8 @@ export function newPackSharing(): PackSharing {
   return { scratch: new Uint8Array(SCRATCH_BYTES), lostFrames: new LostFrames() };
 }
 
-/** The longest manifest that is read into memory. */
-const MAX_MANIFEST_BYTES = 1024 * 1024 * 1024;
-/** The longest part of a manifest: 1024 of them at most make the longest manifest. */
-const MAX_MANIFEST_PART_BYTES = 1024 * 1024;
+/** The longest manifest, and the longest states, that are read into memory. */
+const MAX_PARTED_BYTES = 1024 * 1024 * 1024;
 const HASH_SLICE_BYTES = 1024 * 1024;
 
 /** An open pack. */
@@ -243,26 +242,15 @@ export class PackReader {
   /** What the pack says of snapshots beside their manifests; undefined when it says nothing. */
   readStates(): States | undefined {
     const places = this.footer.entries.filter((entry) => entry.type === 'states');
-    const [place] = places;
-    if (place === undefined) return undefined;
-    if (places.length > 1) throw this.corrupt('a pack has several states', place.offset);
-    return decodeStates(this.#readBlock(place, BLOCK.states), this.file, place.offset);
+    const [first] = places;
+    if (first === undefined) return undefined;
+    return decodeStates(this.#readParts(places, BLOCK.states), this.file, first.offset);
   }
 
   /** The whole manifest whose first part the footer lists at `first`. */
   readManifest(digest: Uint8Array): Uint8Array {
     const places = this.#manifestParts(digest);
-    const parts = places.map((place) =>
-      this.#readBlock(place, BLOCK.manifest, MAX_MANIFEST_PART_BYTES),
-    );
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    if (length > MAX_MANIFEST_BYTES) throw this.corrupt(`manifest of ${length} bytes`);
-    const bytes = new Uint8Array(length);
-    let end = 0;
-    for (const part of parts) {
-      bytes.set(part, end);
-      end += part.length;
-    }
+    const bytes = this.#readParts(places, BLOCK.manifest);
     if (!sameBytes(sha256(bytes), digest)) {
       throw this.corrupt('manifest does not match its digest', places[0]?.offset);
     }
@@ -276,6 +264,25 @@ export class PackReader {
     const complete = places.every((place, i) => place.part === i && place.parts === places.length);
     if (places.length === 0 || !complete) throw this.corrupt('manifest is not in this pack');
     return places;
+  }
+
+  /** What was cut into parts of a block each, put together. */
+  #readParts(places: readonly BlockPlace[], type: number): Uint8Array {
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for (const place of places) {
+      const part = this.#readBlock(place, type, PART_BYTES);
+      length += part.length;
+      if (length > MAX_PARTED_BYTES) throw this.corrupt('parts are too long', place.offset);
+      parts.push(part);
+    }
+    const bytes = new Uint8Array(length);
+    let end = 0;
+    for (const part of parts) {
+      bytes.set(part, end);
+      end += part.length;
+    }
+    return bytes;
   }
 
   /** The SHA-256 of the whole file in hex, which must be its name; read in slices. */

@@ -1,6 +1,6 @@
 /**
- * The states block of a pack (FORMAT.md, section 3): what manifests do not tell, for whoever
- * rebuilds a catalog from packs. Pure. The block with the highest generation of a store counts.
+ * The states in a pack (FORMAT.md, section 3): what manifests do not tell, for whoever rebuilds a
+ * catalog from packs. Pure. Those with the highest generation of a store count.
  *
  * One meaning is one byte string: names and ids ascend, none comes twice, and a snapshot of which
  * there is nothing to say is not in it.

@@ -19,6 +19,7 @@ import {
   FIRST_DELTA_FRAME,
   FRAME_PAGES,
   PACK_HEADER_BYTES,
+  PART_BYTES,
   TABLE_FRAMES,
 } from './format.ts';
 import {
@@ -64,7 +65,6 @@ export interface CollectedFrame {
 
 /** Frames whose digests go into one block: 256 KiB of digests, read back 32 bytes at a time. */
 const DIGESTS_FRAMES = 128;
-const MANIFEST_PART_BYTES = 1024 * 1024;
 /** Manifests are small and kept for long: 6 saves 6 % over 1, and costs 0.2 ms for 17 KB. */
 const MANIFEST_LEVEL = 6;
 /** A part of 1 MiB would hold the thread for 40 ms at that level, and does for 4 ms at 1. */
@@ -175,10 +175,10 @@ export class PackWriter {
   /** Adds a manifest in parts of 1 MiB, one at each step: a large one takes its time. */
   *addManifestParts(manifest: ManifestToWrite): Generator<void> {
     const { snapshotId, revision, digest, bytes } = manifest;
-    const parts = Math.max(1, Math.ceil(bytes.length / MANIFEST_PART_BYTES));
+    const parts = Math.max(1, Math.ceil(bytes.length / PART_BYTES));
     for (let part = 0; part < parts; part++) {
-      const start = part * MANIFEST_PART_BYTES;
-      const raw = bytes.subarray(start, start + MANIFEST_PART_BYTES);
+      const start = part * PART_BYTES;
+      const raw = bytes.subarray(start, start + PART_BYTES);
       const level = raw.length > LARGE_BYTES ? LARGE_LEVEL : MANIFEST_LEVEL;
       const place = this.#writeBlock(BLOCK.manifest, raw, level);
       this.#entries.push({ type: 'manifest', ...place, snapshotId, revision, part, parts, digest });
@@ -186,11 +186,14 @@ export class PackWriter {
     }
   }
 
-  /** Adds the states of a store (states.ts), encoded; a pack has them once at most. */
+  /** Adds the states of a store (states.ts), encoded, in parts of 1 MiB; once at most. */
   addStates(bytes: Uint8Array): void {
     if (this.#entries.some(({ type }) => type === 'states')) throw new Error('states come once');
-    const level = bytes.length > LARGE_BYTES ? LARGE_LEVEL : MANIFEST_LEVEL;
-    this.#entries.push({ type: 'states', ...this.#writeBlock(BLOCK.states, bytes, level) });
+    for (let start = 0; start < bytes.length; start += PART_BYTES) {
+      const raw = bytes.subarray(start, start + PART_BYTES);
+      const level = raw.length > LARGE_BYTES ? LARGE_LEVEL : MANIFEST_LEVEL;
+      this.#entries.push({ type: 'states', ...this.#writeBlock(BLOCK.states, raw, level) });
+    }
   }
 
   /** Writes footer and trailer. Nothing can be added afterwards. */

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ByteWriter } from '../../src/bytes/writer.ts';
 import { decodeStates, encodeStates, type States } from '../../src/pack/states.ts';
-import { BLOCK } from '../../src/pack/format.ts';
+import { BLOCK, MAX_BLOCK_RAW_BYTES } from '../../src/pack/format.ts';
 import { identityOf, joinPack, makeBlock, openBytes, writePack } from '../support/made-packs.ts';
 
 const bytes16 = fc.uint8Array({ minLength: 16, maxLength: 16 });
@@ -158,7 +158,28 @@ describe('a pack', () => {
       return { type: 'states' as const, ...place };
     });
     const pack = openBytes(joinPack([block, block], { references: [], entries }));
-    expect(() => pack.readStates()).toThrow(/several states/);
+    expect(() => pack.readStates()).toThrow(/too many/);
+  });
+
+  it('takes more notes than a block holds', () => {
+    const idOf = (n: number) =>
+      Uint8Array.from({ length: 16 }, (_, i) => (n >> (8 * (15 - i))) & 255);
+    const snapshots = Array.from({ length: 17_000 }, (_, n) => {
+      return { id: idOf(n), removed: false, pinned: true, note: `${n}`.padEnd(4096, 'n') };
+    });
+    const many = encodeStates({ ...some, snapshots });
+    expect(many.length).toBeGreaterThan(MAX_BLOCK_RAW_BYTES);
+    const { bytes } = writePack((writer) => writer.addStates(many));
+    const reader = openBytes(bytes);
+    expect(Buffer.compare(encodeStates(reader.readStates() as States), many)).toBe(0);
+    const { references, entries } = reader.footer;
+    const blocks = entries.map(({ offset, blockBytes }) =>
+      bytes.slice(offset, offset + blockBytes),
+    );
+    const first = entries.slice(0, 1);
+    expect(() =>
+      openBytes(joinPack([blocks[0] as Uint8Array], { references, entries: first })).readStates(),
+    ).toThrow(expect.objectContaining({ code: 'CORRUPT' }) as Error);
   });
 
   it('finds every changed byte of its states', () => {
