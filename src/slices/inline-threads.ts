@@ -62,7 +62,8 @@ export class InlineCrew implements Crew {
   }
 
   async #track(request: Tasks['read']['request']): Promise<Tasks['read']['result']> {
-    const reading = this.#read(request);
+    // One after the other: each of several would take a step in every turn of the event loop.
+    const reading = Promise.allSettled(this.#reading).then(() => this.#read(request));
     this.#reading.add(reading);
     try {
       return await reading;

@@ -38,6 +38,8 @@ const TURN_MS = 4;
 export class Pacer {
   readonly #signal: AbortSignal | undefined;
   #turnStarted: number = monotonicMs();
+  /** Ends with the turn of the event loop that was given away last. */
+  #lastTurn: Promise<void> = Promise.resolve();
 
   constructor(signal: AbortSignal | undefined) {
     this.#signal = signal;
@@ -47,10 +49,17 @@ export class Pacer {
   async pause(): Promise<void> {
     this.#signal?.throwIfAborted();
     if (monotonicMs() - this.#turnStarted < TURN_MS) return;
-    // Once lets events in, and goes on before timers: what comes next would hold them up as well.
-    await afterEvents();
-    await afterEvents();
+    // A turn for each that waits: several that went on in one would hold the thread together.
+    this.#lastTurn = afterTurn(this.#lastTurn);
+    await this.#lastTurn;
     this.#turnStarted = monotonicMs();
     this.#signal?.throwIfAborted();
   }
+}
+
+async function afterTurn(before: Promise<void>): Promise<void> {
+  await before;
+  // Once lets events in, and goes on before timers: what comes next would hold them up as well.
+  await afterEvents();
+  await afterEvents();
 }

@@ -114,6 +114,27 @@ describe.each(kinds)('%s', (_, make) => {
   });
 });
 
+describe('the calling thread', () => {
+  it('lets the event loop turn between leaves, also of several readings at once', async () => {
+    const threads = inlineThreads(nodeFiles, zstd);
+    onTestFinished(() => threads.close());
+    const directory = new PackDirectory(nextPath());
+    const file = storeFile(directory, 600);
+    const crew = threads.open(setupOf(directory), () => undefined);
+    let [turns, isOver] = [0, false];
+    const next = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(next);
+    };
+    setImmediate(next);
+    await Promise.all(Array.from({ length: 4 }, () => crew.run('read', requestFor(file))));
+    isOver = true;
+    // Each has two leaves.
+    expect(turns).toBeGreaterThanOrEqual(4);
+    await crew.close();
+  });
+});
+
 describe('a pool of workers', () => {
   it('starts for what is worth it, and then works for everybody', async () => {
     const threads = workerThreads(2, nodeFiles, zstd, 5000);
