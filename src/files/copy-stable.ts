@@ -27,16 +27,31 @@ interface Look {
   readonly head: Uint8Array | undefined;
 }
 
+/** Why a file could not be copied. */
+interface Failure {
+  readonly file: string;
+  readonly error: unknown;
+}
+
 const MAX_ATTEMPTS = 100;
+/** One that went and came again within a tick of the clock seems the same: more attempts tell. */
+const MAX_FAILURES = 3;
 const LOG_HEAD_BYTES = 32;
 
-/** @throws StoreError LOCKED when the files never hold still, CORRUPT when one is missing. */
+/**
+ * @throws StoreError LOCKED when the files never hold still, CORRUPT when one is missing, STORAGE
+ * when one that holds still cannot be copied.
+ */
 export function copyStable(files: Files, list: readonly FileToCopy[]): void {
+  let failures = 0;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const before = list.map((file) => lookAt(files, file));
-    list.forEach((file, i) => copyOne(files, file, before[i]));
+    const failure = copyAll(files, list, before);
     const after = list.map((file) => lookAt(files, file));
-    if (before.every((look, i) => isSame(look, after[i]))) return;
+    if (!before.every((look, i) => isSame(look, after[i]))) continue;
+    if (failure === undefined) return;
+    failures += 1;
+    if (failures === MAX_FAILURES) throw storageError('copy', failure.file, failure.error);
   }
   throw new StoreError('LOCKED', 'the file keeps changing', { file: list[0]?.from });
 }
@@ -71,16 +86,23 @@ function isSame(before: Look | undefined, after: Look | undefined): boolean {
   return isGrown && after.head !== undefined && Buffer.compare(before.head, after.head) === 0;
 }
 
-function copyOne(files: Files, file: FileToCopy, look: Look | undefined): void {
-  if (exists(files, file.to)) files.unlink(file.to);
-  if (look === undefined) {
-    if (file.optional) return;
-    throw new StoreError('CORRUPT', 'the file is missing', { file: file.from });
+function copyAll(
+  files: Files,
+  list: readonly FileToCopy[],
+  looks: readonly (Look | undefined)[],
+): Failure | undefined {
+  for (const [i, file] of list.entries()) {
+    if (exists(files, file.to)) files.unlink(file.to);
+    if (looks[i] !== undefined) {
+      try {
+        files.copyApart(file.from, file.to);
+      } catch (error) {
+        // Perhaps gone since the look at it, and even back by now.
+        return { file: file.from, error };
+      }
+    } else if (!file.optional) {
+      throw new StoreError('CORRUPT', 'the file is missing', { file: file.from });
+    }
   }
-  try {
-    files.copyApart(file.from, file.to);
-  } catch (error) {
-    // Gone since the look at it: the look that follows sees it, and all is copied again.
-    if (exists(files, file.from)) throw storageError('copy', file.from, error);
-  }
+  return undefined;
 }

@@ -29,17 +29,23 @@ function outdated({ layout }: StoreContext, cause: unknown): StoreError {
   return new StoreError('INCOMPLETE', what, { file: layout.directory, cause });
 }
 
-function isOutdated({ files, layout, catalog, staging }: StoreContext): boolean {
-  if (staging !== undefined) return false;
+function isOutdated(context: StoreContext): boolean {
+  if (context.staging !== undefined) return false;
+  try {
+    const generation = generationNow(context);
+    return generation !== undefined && generation !== context.catalog.generation;
+  } catch {
+    // What cannot be known is no excuse for damage, and must not take its place.
+    return false;
+  }
+}
+
+function generationNow({ files, layout }: StoreContext): number | undefined {
   const copy = files.makeTemporaryDirectory('criu-timeline-');
   try {
     const file = join(copy, 'catalog.sqlite');
     copyStable(files, catalogFilesTo(layout, file));
-    const generation = readGeneration(file);
-    return generation !== undefined && generation !== catalog.generation;
-  } catch {
-    // What cannot be known is no excuse for damage.
-    return false;
+    return readGeneration(file);
   } finally {
     files.removeTree(copy);
   }

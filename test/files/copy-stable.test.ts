@@ -1,5 +1,12 @@
 /** A copy of files that somebody writes to: of one moment, or none. */
-import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { copyStable, type FileToCopy } from '../../src/files/copy-stable.ts';
 import type { Files } from '../../src/files/files.ts';
@@ -137,6 +144,40 @@ describe('copyStable', () => {
     });
     copyStable(files, list);
     expect([readFileSync(list[0].to, 'utf8'), existsSync(list[1].to)]).toEqual(['main 0', false]);
+  });
+
+  it('starts again when a file goes away before its copy, and is back right after it', () => {
+    const list = pair();
+    const [, { from }] = list;
+    let copies = 0;
+    const files: Files = {
+      ...nodeFiles,
+      copyApart: (path, to) => {
+        copies += 1;
+        if (path === from && copies === 2) renameSync(from, `${from}.away`);
+        try {
+          nodeFiles.copyApart(path, to);
+        } finally {
+          if (existsSync(`${from}.away`)) renameSync(`${from}.away`, from);
+        }
+      },
+    };
+    copyStable(files, list);
+    expect(copies).toBe(4);
+    expect(list.map(({ to }) => readFileSync(to, 'utf8'))).toEqual(['main 0', 'log 0']);
+  });
+
+  it('says why a file that holds still cannot be copied, after a few attempts', () => {
+    const list = pair();
+    let copies = 0;
+    const files = disturbed((count) => {
+      copies = count;
+      throw new Error('no room');
+    });
+    expect(() => copyStable(files, list)).toThrow(
+      expect.objectContaining({ code: 'STORAGE', file: list[0].from }),
+    );
+    expect(copies).toBe(3);
   });
 
   it('gives up on files that never hold still', () => {
