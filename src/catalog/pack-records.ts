@@ -49,23 +49,21 @@ export class PackRecords {
     return new Map(intact.map((row) => [row.key, row.at_ms]));
   }
 
-  /** Records that every page of these packs was found right; packs that are gone are forgotten. */
+  /** Records that every page of these packs was found right, but for those that are gone by now. */
   async putVerified(packs: readonly string[], atMs: number): Promise<void> {
-    await this.#database.write(undefined, () => {
-      const put = 'INSERT OR REPLACE INTO verified VALUES (?, ?)';
-      for (const pack of packs) this.#database.run(put, pack, atMs);
-      this.#database.run('DELETE FROM verified WHERE pack NOT IN (SELECT name FROM packs)');
-    });
+    const put = 'INSERT OR REPLACE INTO verified SELECT name, ? FROM packs WHERE name = ?';
+    await this.#putTimes(put, packs, atMs);
   }
 
-  /** Records that every page of these snapshots was read; those that are gone are forgotten. */
+  /** The same of snapshots of which every page was read. */
   async putChecked(ids: readonly string[], atMs: number): Promise<void> {
+    const put = 'INSERT OR REPLACE INTO checked_snapshots SELECT id, ? FROM snapshots WHERE id = ?';
+    await this.#putTimes(put, ids, atMs);
+  }
+
+  async #putTimes(put: string, keys: readonly string[], atMs: number): Promise<void> {
     await this.#database.write(undefined, () => {
-      const put = 'INSERT OR REPLACE INTO checked_snapshots VALUES (?, ?)';
-      for (const id of ids) this.#database.run(put, id, atMs);
-      this.#database.run(
-        'DELETE FROM checked_snapshots WHERE snapshot_id NOT IN (SELECT id FROM snapshots)',
-      );
+      for (const key of keys) this.#database.run(put, atMs, key);
     });
   }
 

@@ -299,7 +299,10 @@ export class SnapshotTable {
       LIMIT ?`;
     const found = this.#database.all<{ id: string }>(sql, JSON.stringify(held), limit);
     const ids = found.map(({ id }) => id);
-    for (const id of ids) this.#database.run('DELETE FROM snapshots WHERE id = ?', id);
+    for (const id of ids) {
+      this.#database.run('DELETE FROM snapshots WHERE id = ?', id);
+      this.#database.run('DELETE FROM checked_snapshots WHERE snapshot_id = ?', id);
+    }
     return ids;
   }
 

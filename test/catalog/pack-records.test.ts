@@ -2,7 +2,14 @@
 import { copyFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Catalog } from '../../src/catalog/catalog.ts';
-import { captureOf, newCatalog, openCatalog, openRaw, STORE_ID } from '../support/made-catalogs.ts';
+import {
+  captureOf,
+  newCatalog,
+  openCatalog,
+  openRaw,
+  snapshotId,
+  STORE_ID,
+} from '../support/made-catalogs.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
 const nextPath = temporaryPaths();
@@ -20,6 +27,40 @@ describe('the records of packs', () => {
       [nameOf(1), 9],
       [nameOf(2), 5],
     ]);
+  });
+
+  it('say when a snapshot was last read, and forget snapshots that are gone', async () => {
+    const catalog = await newCatalog(nextPath());
+    for (const n of [1, 2]) await catalog.commitCapture(captureOf(n, { baseId: undefined }));
+    await catalog.packRecords.putChecked([1, 2, 3].map(snapshotId), 5);
+    const nothing = { pack: undefined, manifests: [], slots: [], lostFrames: [] };
+    const sentence = { ...nothing, snapshots: [snapshotId(1)], statesChanged: undefined };
+    const removed = { id: snapshotId(1), removed: true, pinned: false, note: '' };
+    await catalog.setStates([removed]);
+    await catalog.collections.condemn(sentence);
+    await catalog.collections.bury();
+    expect([...catalog.packRecords.checkedTimes(Date.now())]).toEqual([[snapshotId(2), 5]]);
+  });
+
+  it('are written in the same time where there are a hundred times as many', async () => {
+    const timeOf = async (count: number): Promise<number> => {
+      const file = nextPath();
+      const catalog = await newCatalog(file);
+      const raw = openRaw(file);
+      raw.pragma('synchronous = OFF');
+      raw.exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+        INSERT INTO packs SELECT i, printf('%064d', i), 1, 1, x'' FROM n`);
+      raw.exec('INSERT INTO verified SELECT name, 1 FROM packs');
+      const times: number[] = [];
+      for (let at = 0; at < 5; at++) {
+        const start = performance.now();
+        await catalog.packRecords.putVerified(['1'.padStart(64, '0')], 5);
+        times.push(performance.now() - start);
+      }
+      return Math.min(...times);
+    };
+    // Three times as long where all of them are looked at each time.
+    expect(await timeOf(50_000)).toBeLessThan(10 + 3 * (await timeOf(500)));
   });
 
   it('take frames off that are lost no more, and leave the others', async () => {
