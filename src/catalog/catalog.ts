@@ -274,6 +274,7 @@ export class Catalog {
       this.#database.run('DELETE FROM leases');
       this.#database.run('DELETE FROM retired');
       this.#database.run('DELETE FROM verified');
+      this.#database.run('DELETE FROM damaged_packs');
       this.#database.run('DELETE FROM checked_snapshots');
     });
   }

@@ -1,7 +1,7 @@
 /**
  * What the catalog remembers of the health of packs: which frames are lost no more, when each pack
- * was last found right and each snapshot last read, and which packs it has let go of. None of it
- * decides what exists: a row that is missing costs work, not data.
+ * was last found right or damaged and each snapshot last read, and which packs it has let go of.
+ * None of it decides what exists: a row that is missing costs work, not data.
  */
 import type { CatalogDatabase } from './database.ts';
 import type { PackRow } from './rows.ts';
@@ -35,6 +35,11 @@ export class PackRecords {
     return this.#times('SELECT pack AS key, at_ms FROM verified', nowMs);
   }
 
+  /** The same of packs that were found damaged when they were last read. */
+  damagedTimes(nowMs: number): ReadonlyMap<string, number> {
+    return this.#times('SELECT pack AS key, at_ms FROM damaged_packs', nowMs);
+  }
+
   /** The same of snapshots, by their ids: when every page was last read, right or not. */
   checkedTimes(nowMs: number): ReadonlyMap<string, number> {
     return this.#times('SELECT snapshot_id AS key, at_ms FROM checked_snapshots', nowMs);
@@ -52,6 +57,12 @@ export class PackRecords {
   /** Records that every page of these packs was found right, but for those that are gone by now. */
   async putVerified(packs: readonly string[], atMs: number): Promise<void> {
     const put = 'INSERT OR REPLACE INTO verified SELECT name, ? FROM packs WHERE name = ?';
+    await this.#putTimes(put, packs, atMs, 'DELETE FROM damaged_packs WHERE pack = ?');
+  }
+
+  /** The same of packs that were found damaged: until they are found right. */
+  async putDamaged(packs: readonly string[], atMs: number): Promise<void> {
+    const put = 'INSERT OR REPLACE INTO damaged_packs SELECT name, ? FROM packs WHERE name = ?';
     await this.#putTimes(put, packs, atMs);
   }
 
@@ -61,9 +72,17 @@ export class PackRecords {
     await this.#putTimes(put, ids, atMs);
   }
 
-  async #putTimes(put: string, keys: readonly string[], atMs: number): Promise<void> {
+  async #putTimes(
+    put: string,
+    keys: readonly string[],
+    atMs: number,
+    forget?: string,
+  ): Promise<void> {
     await this.#database.write(undefined, () => {
-      for (const key of keys) this.#database.run(put, atMs, key);
+      for (const key of keys) {
+        this.#database.run(put, atMs, key);
+        if (forget !== undefined) this.#database.run(forget, key);
+      }
     });
   }
 

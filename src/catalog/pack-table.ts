@@ -197,6 +197,7 @@ export class PackTable {
     this.#database.run('DELETE FROM packs WHERE name = ?', name);
     this.#database.run('DELETE FROM lost_frames WHERE pack = ?', name);
     this.#database.run('DELETE FROM verified WHERE pack = ?', name);
+    this.#database.run('DELETE FROM damaged_packs WHERE pack = ?', name);
   }
 
   /** A number that no row has, nor ever had. */

@@ -114,4 +114,10 @@ export const MIGRATIONS: readonly string[] = [
     at_ms         INTEGER NOT NULL       -- when every page of it was last read, right or not
   ) STRICT;
   `,
+  `
+  CREATE TABLE damaged_packs (
+    pack          TEXT    PRIMARY KEY,   -- name
+    at_ms         INTEGER NOT NULL       -- when it was last read: it was damaged
+  ) STRICT;
+  `,
 ];

@@ -11,19 +11,29 @@ export interface Waiting<Row> {
   readonly sinceMs: number;
 }
 
+/** When packs were last read, by their names, in milliseconds since 1970. */
+export interface PackTimes {
+  /** When each was last found right. */
+  readonly verified: ReadonlyMap<string, number>;
+  /** When each was last read that was found damaged then. */
+  readonly damaged: ReadonlyMap<string, number>;
+}
+
 /**
  * Packs, the oldest first where none was read. Those that are known to be damaged come last: what
  * is wrong with them is known, and they must not take the budget of the others again and again.
  *
- * @param times when each was last found right, by its name.
+ * @param times one that was found damaged has waited since then, as if it had been found right: it
+ * must not come before all others again and again.
  */
 export function packsInOrder(
   rows: readonly PackRow[],
-  times: ReadonlyMap<string, number>,
+  { verified, damaged }: PackTimes,
   isDamaged: (row: PackRow) => boolean,
 ): Waiting<PackRow> {
   const ranked = rows.map((row) => {
-    return { row, rank: isDamaged(row) ? Infinity : (times.get(row.name) ?? 0) };
+    const readMs = damaged.get(row.name) ?? verified.get(row.name) ?? 0;
+    return { row, rank: isDamaged(row) ? Infinity : readMs };
   });
   return inOrder(ranked, (a, b) => a.number - b.number);
 }

@@ -2,8 +2,8 @@
  * Checks packs. Frames are read by the crew's threads, some packs at a time; the calling thread
  * reads their bytes for their names meanwhile.
  *
- * A pack in which everything was right is remembered with the time; a frame that was on record as
- * damaged and reads right again (the pack was put back from a copy) is taken off the record.
+ * Packs are remembered with the time, by whether everything was right; a frame that was on record
+ * as damaged and reads right again (the pack was put back from a copy) is taken off the record.
  */
 import { basename } from 'node:path';
 import type { PackRow } from '../catalog/rows.ts';
@@ -18,6 +18,7 @@ import type { StoreContext } from './context.ts';
 import { TaskWindow } from './task-window.ts';
 import type { Budget } from './verify-budget.ts';
 import type { Findings } from './verify-findings.ts';
+import type { PackTimes } from './verify-order.ts';
 import type { VerifyLevel } from './verify.ts';
 
 /** What a verification works with. */
@@ -52,12 +53,11 @@ const PACKS_OF_WRITE = 64;
  * Checks the packs that the budget allows.
  *
  * @param ordered in which order.
- * @param verified when each was last found right.
  */
 export async function checkPacks(
   verification: Verification,
   ordered: readonly PackRow[],
-  verified: ReadonlyMap<string, number>,
+  { verified, damaged }: PackTimes,
 ): Promise<PacksChecked> {
   const { context, budget, crew, level, findings } = verification;
   const times = new Map(verified);
@@ -66,9 +66,9 @@ export async function checkPacks(
   let [begun, done] = [0, 0];
   const checkOne = async (row: PackRow): Promise<void> => {
     const isRight = await new PackCheck(verification, row, { frames, health }).run();
-    if (isRight && level !== 'quick') {
-      times.set(row.name, now());
-      await health.found(row.name);
+    if (level !== 'quick') {
+      if (isRight) times.set(row.name, now());
+      await health.found(row.name, isRight);
     }
     verification.onDone((done += 1));
   };
@@ -88,7 +88,7 @@ export async function checkPacks(
   for (const { name } of leftOut) {
     const file = context.layout.packFile(name);
     const what = 'on record as damaged, and not read this time';
-    if (context.packs.lostFrames.mayHave(file)) findings.notePack(file, what);
+    if (damaged.has(name) || context.packs.lostFrames.mayHave(file)) findings.notePack(file, what);
   }
   const timeOf = ({ name }: PackRow): number => times.get(name) ?? 0;
   const oldest = ordered.reduce((least, row) => Math.min(least, timeOf(row)), Infinity);
@@ -99,16 +99,17 @@ export async function checkPacks(
 class HealthRecord {
   readonly #context: StoreContext;
   #right: string[] = [];
+  #damaged: string[] = [];
   #mended: LostFrame[] = [];
 
   constructor(context: StoreContext) {
     this.#context = context;
   }
 
-  /** A pack in which everything is right. */
-  async found(name: string): Promise<void> {
-    this.#right.push(name);
-    if (this.#right.length >= PACKS_OF_WRITE) await this.write();
+  /** A pack that was read. */
+  async found(name: string, isRight: boolean): Promise<void> {
+    (isRight ? this.#right : this.#damaged).push(name);
+    if (this.#right.length + this.#damaged.length >= PACKS_OF_WRITE) await this.write();
   }
 
   /** A frame that was on record as damaged, and is not. */
@@ -119,13 +120,14 @@ class HealthRecord {
 
   async write(): Promise<void> {
     const { catalog, staging } = this.#context;
-    const [right, mended] = [this.#right, this.#mended];
-    [this.#right, this.#mended] = [[], []];
+    const [right, damaged, mended] = [this.#right, this.#damaged, this.#mended];
+    [this.#right, this.#damaged, this.#mended] = [[], [], []];
     if (staging === undefined) return;
     const frames = mended.map(({ file, offset }) => ({ pack: basename(file, '.pack'), offset }));
     try {
       if (frames.length > 0) await catalog.packRecords.removeLostFrames(frames);
       if (right.length > 0) await catalog.packRecords.putVerified(right, now());
+      if (damaged.length > 0) await catalog.packRecords.putDamaged(damaged, now());
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
     }

@@ -9,8 +9,8 @@
  * With a budget, those packs and snapshots come first that have waited longest for it: packs before
  * snapshots, unless one of these has waited longer than all packs, and the newest of snapshots that
  * never were read. What was begun is read to its end, so that every run gets somewhere, and many
- * runs everywhere; the report says what was left out. When each pack was last found right, and each
- * snapshot last read, is kept in the catalog.
+ * runs everywhere; the report says what was left out. When each pack was last found right or
+ * damaged, and each snapshot last read, is kept in the catalog.
  */
 import type { PackRow } from '../catalog/rows.ts';
 import { now, Pacer } from './clock.ts';
@@ -90,11 +90,14 @@ export async function verify(
   const packRows = findings.collect(() => context.catalog.packs()) ?? [];
   const rows = findings.collect(() => context.catalog.snapshots.all()) ?? [];
   findings.collect(() => loadLostFrames(context));
-  const verified = findings.collect(() => context.catalog.packRecords.verifiedTimes(now())) ?? NONE;
-  const checked = findings.collect(() => context.catalog.packRecords.checkedTimes(now())) ?? NONE;
+  const records = context.catalog.packRecords;
+  const verified = findings.collect(() => records.verifiedTimes(now())) ?? NONE;
+  const damaged = findings.collect(() => records.damagedTimes(now())) ?? NONE;
+  const checked = findings.collect(() => records.checkedTimes(now())) ?? NONE;
   const isDamaged = ({ name }: PackRow) =>
     context.packs.lostFrames.mayHave(context.layout.packFile(name));
-  const packOrder = packsInOrder(packRows, verified, isDamaged);
+  const packTimes = { verified, damaged };
+  const packOrder = packsInOrder(packRows, packTimes, isDamaged);
   const order = snapshotsInOrder(rows, checked);
   const { packs, snapshots } = await withCrew(context, { fresh: true }, async (crew) => {
     const progress = (phase: 'packs' | 'snapshots', total: number) => (done: number) =>
@@ -105,7 +108,7 @@ export async function verify(
     const hasWaitedLonger = level === 'snapshots' && order.sinceMs < packOrder.sinceMs;
     const first = budget.isBounded && hasWaitedLonger;
     const before = first ? await checkSnapshots(ofSnapshots, order.rows) : undefined;
-    const packs = await checkPacks(ofPacks, packOrder.rows, verified);
+    const packs = await checkPacks(ofPacks, packOrder.rows, packTimes);
     return { packs, snapshots: before ?? (await checkSnapshots(ofSnapshots, order.rows)) };
   });
   if (findings.problemCount > 0) checkIsUpToDate(context);

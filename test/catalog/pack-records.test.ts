@@ -29,6 +29,14 @@ describe('the records of packs', () => {
     ]);
   });
 
+  it('say that a pack was found damaged until it is found right', async () => {
+    const catalog = await newCatalog(nextPath());
+    for (const n of [1, 2]) await catalog.commitCapture(captureOf(n));
+    await catalog.packRecords.putDamaged([nameOf(1), nameOf(2), nameOf(3)], 5);
+    await catalog.packRecords.putVerified([nameOf(2)], 5);
+    expect([...catalog.packRecords.damagedTimes(Date.now())]).toEqual([[nameOf(1), 5]]);
+  });
+
   it('say when a snapshot was last read, and forget snapshots that are gone', async () => {
     const catalog = await newCatalog(nextPath());
     for (const n of [1, 2]) await catalog.commitCapture(captureOf(n, { baseId: undefined }));
@@ -129,6 +137,7 @@ describe('a copy', () => {
     await catalog.commitCapture(captureOf(1));
     await catalog.putLease('mine', 1);
     await catalog.packRecords.putVerified([nameOf(1)], 5);
+    await catalog.packRecords.putDamaged([nameOf(1)], 5);
     await catalog.packRecords.retire([{ number: 1, name: nameOf(4), sizeBytes: 7 }], 3);
     const copy = nextPath();
     writeFileSync(copy, '');
@@ -138,6 +147,7 @@ describe('a copy', () => {
     expect(copied.leaseNames()).toEqual([]);
     expect(copied.packRecords.retired()).toEqual([]);
     expect([...copied.packRecords.verifiedTimes(Date.now())]).toEqual([]);
+    expect([...copied.packRecords.damagedTimes(Date.now())]).toEqual([]);
     expect(copied.packs()).toEqual(catalog.packs());
     expect([...copied.lastSequences()]).toEqual([['web', 1]]);
     expect(catalog.leaseNames()).toEqual(['mine']);

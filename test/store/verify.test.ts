@@ -49,6 +49,12 @@ async function damageFirstFrame(file: string): Promise<Set<string>> {
   );
 }
 
+async function damageManifest(file: string): Promise<void> {
+  const pack = await readPack(file);
+  const place = pack.footer.entries.find(({ type }) => type === 'manifest');
+  damageBlock(file, place?.offset ?? 0, place?.blockBytes ?? 0);
+}
+
 /** The places of the pages of a file that have one of these digests. */
 function pagesWith(file: string, digests: ReadonlySet<string>): number[] {
   const bytes = readFileSync(file);
@@ -172,6 +178,24 @@ describe('a budget', () => {
     expect(verifiedPacks(closed.directory)).toHaveLength(1);
   });
 
+  test('gets round all others where the manifest of a pack is all that is damaged', async () => {
+    const closed = await makeClosedStore(newPath);
+    const [file = ''] = closed.packs;
+    await damageManifest(file);
+    const store = await openStore(closed.directory);
+    const { packs, snapshots } = store.statistics();
+    const read = { packs: 0, snapshots: 0 };
+    for (let run = 0; run < packs + snapshots; run++) {
+      const report = await store.verify({ maxBytes: 1 });
+      expect(report.damagedPacks).toMatchObject([{ file }]);
+      expect(report.oldestVerifiedAt).toBeUndefined();
+      read.packs += report.packs;
+      read.snapshots += report.snapshots;
+    }
+    expect(read).toEqual({ packs, snapshots });
+    expect(verifiedPacks(closed.directory)).toHaveLength(packs - 1);
+  });
+
   test('of a store that is only read is not written down', async () => {
     const closed = await makeClosedStore(newPath);
     const store = await openStore(closed.directory, { readOnly: true });
@@ -232,9 +256,7 @@ describe('what is lost', () => {
   test('is a whole snapshot when its manifest is, and each that differs from it', async () => {
     const closed = await makeClosedStore(newPath);
     const file = closed.packs[1] ?? '';
-    const pack = await readPack(file);
-    const place = pack.footer.entries.find(({ type }) => type === 'manifest');
-    damageBlock(file, place?.offset ?? 0, place?.blockBytes ?? 0);
+    await damageManifest(file);
     const store = await openStore(closed.directory);
     const report = await store.verify();
     const lost = report.lostSnapshots.map(({ id, lost: how, spaces }) => ({ id, how, spaces }));
