@@ -12,6 +12,8 @@ export interface CollectPlan {
   readonly drop: readonly PackSurvey[];
   /** Packs that become one. */
   readonly compact: readonly (readonly PackSurvey[])[];
+  /** Whether there are more packs to compact than may be written. */
+  readonly leavesOut: boolean;
 }
 
 /** How it is decided. */
@@ -48,7 +50,10 @@ export function planCollection(
   const chosen = kept.filter((survey) => isWasteful(survey) || (areMany && isSmall(survey)));
   // One pack by itself, without waste, would only become itself again.
   const isWorthIt = (group: readonly PackSurvey[]) => group.length > 1 || group.some(isWasteful);
-  return { drop, compact: withinBudget(grouped(chosen), maxBytes, isWorthIt) };
+  const groups = grouped(chosen);
+  const compact = withinBudget(groups, maxBytes, isWorthIt);
+  const all = withinBudget(groups, Infinity, isWorthIt);
+  return { drop, compact, leavesOut: compact.flat().length < all.flat().length };
 }
 
 function isUnneeded({ segments, manifests }: PackSurvey): boolean {

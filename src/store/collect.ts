@@ -128,6 +128,7 @@ class Collection {
     const marked = await this.#markKept(rows);
     const { packs } = await this.#surveyAll(inventory, marked);
     const plan = planCollection(packs, limits);
+    if (plan.leavesOut) tally.isComplete = false;
     const gone = [...plan.drop, ...plan.compact.flat()];
     tally.condemnedSnapshots = condemnable(rows, marked.kept).length;
     tally.droppedPacks = plan.drop.length;
@@ -245,8 +246,7 @@ class Collection {
     const known = findings.condemnedSurveys;
     const { packs } = await this.#work.survey(inventory, needs, { known });
     const plan = planCollection(packs, limits);
-    const all = planCollection(packs, { ...limits, maxBytes: Infinity });
-    if (plan.compact.length < all.compact.length) tally.isComplete = false;
+    if (plan.leavesOut) tally.isComplete = false;
     return plan;
   }
 }

@@ -112,4 +112,15 @@ describe('a plan', () => {
     const { compact } = planCollection(packs, { wasteThreshold: 0, maxBytes: 3 * MEBIBYTE });
     expect(compact.flat()).toHaveLength(3);
   });
+
+  it('says that packs are left out, though no group is', () => {
+    const packs = Array.from({ length: 10 }, (_, i) =>
+      surveyOf({ live: MEBIBYTE, dead: MEBIBYTE, hasManifest: true, generation: undefined }, i + 1),
+    );
+    const planOf = (mebibytes: number) =>
+      planCollection(packs, { wasteThreshold: 0, maxBytes: mebibytes * MEBIBYTE });
+    expect(planOf(9)).toMatchObject({ compact: [{ length: 9 }], leavesOut: true });
+    expect(planOf(10)).toMatchObject({ compact: [{ length: 10 }], leavesOut: false });
+    expect(planCollection([], { wasteThreshold: 0, maxBytes: 0 }).leavesOut).toBe(false);
+  });
 });

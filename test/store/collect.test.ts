@@ -129,6 +129,17 @@ describe('a collection', () => {
     await expectMemory(last, memories.at(-1), newPath);
   });
 
+  test('says that it is not complete until its bytes were enough for all packs', async () => {
+    const { store, snapshots } = await openSeries(newPath, { pages: 60 });
+    await removeAll(snapshots.filter((_, i) => i % 2 === 1));
+    const trial = await store.collect({ wasteThreshold: 0, dryRun: true });
+    const few = { wasteThreshold: 0, maxBytes: Math.ceil(trial.writtenBytes * 0.6) };
+    expect(await store.collect({ ...few, dryRun: true })).toMatchObject({ complete: false });
+    const reports = [await store.collect(few), await store.collect(few)];
+    expect(reports.map(({ complete }) => complete)).toEqual([false, true]);
+    for (const { compactedPacks } of reports) expect(compactedPacks).toBeGreaterThan(0);
+  });
+
   test('refuses options that mean nothing', async () => {
     const { store } = await openSeries(newPath, { count: 1, pages: 4 });
     const wrong = [{ maxBytes: -1 }, { maxMilliseconds: Number.NaN }, { wasteThreshold: 1.1 }];
