@@ -5,6 +5,7 @@
  * threshold says. Small packs, of which every capture makes one, are merged when there are many:
  * each byte is then written again as often as packs of one size grow into larger ones.
  */
+import { sumOf } from './collect-tally.ts';
 import { newestStatesIn, type PackSurvey } from './survey.ts';
 
 /** What is to be done. */
@@ -48,11 +49,9 @@ export function planCollection(
   const isSmall = ({ liveBytes }: PackSurvey) => liveBytes < SMALL_BYTES;
   const areMany = kept.filter(isSmall).length >= MANY;
   const chosen = kept.filter((survey) => isWasteful(survey) || (areMany && isSmall(survey)));
-  // One pack by itself, without waste, would only become itself again.
-  const isWorthIt = (group: readonly PackSurvey[]) => group.length > 1 || group.some(isWasteful);
   const groups = grouped(chosen);
-  const compact = withinBudget(groups, maxBytes, isWorthIt);
-  const all = withinBudget(groups, Infinity, isWorthIt);
+  const compact = withinBudget(groups, maxBytes, isWasteful);
+  const all = withinBudget(groups, Infinity, isWasteful);
   return { drop, compact, leavesOut: compact.flat().length < all.flat().length };
 }
 
@@ -75,25 +74,45 @@ function grouped(packs: readonly PackSurvey[]): PackSurvey[][] {
   return groups;
 }
 
-/** Of each group what fits: a whole one may be more than is ever allowed. */
+/**
+ * Of each group what fits: a whole one may be more than is ever allowed. Waste comes first, since
+ * merging frees next to nothing, and there may be something to merge each time.
+ */
 function withinBudget(
   groups: readonly PackSurvey[][],
   maxBytes: number,
-  isWorthIt: (group: readonly PackSurvey[]) => boolean,
+  isWasteful: (survey: PackSurvey) => boolean,
 ): PackSurvey[][] {
-  const chosen: PackSurvey[][] = [];
+  const chosen = new Set<PackSurvey>();
   let left = maxBytes;
+  const choose = (packs: readonly PackSurvey[]) => {
+    for (const pack of packs) chosen.add(pack);
+    left -= sumOf(packs, ({ liveBytes }) => liveBytes);
+  };
+  choose(fitting(groups.flat().filter(isWasteful), left));
   for (const group of groups) {
-    const fitting: PackSurvey[] = [];
-    let bytes = 0;
-    for (const pack of group) {
-      if (bytes + pack.liveBytes > left) continue;
-      fitting.push(pack);
-      bytes += pack.liveBytes;
-    }
-    if (!isWorthIt(fitting)) continue;
-    chosen.push(fitting);
-    left -= bytes;
+    // The smallest first: the bytes may be enough for two of them, or for one large one.
+    const others = group.filter((survey) => !isWasteful(survey));
+    const merged = fitting(
+      others.toSorted((a, b) => a.liveBytes - b.liveBytes),
+      left,
+    );
+    const isAlone = merged.length + group.filter((survey) => chosen.has(survey)).length < 2;
+    // Without waste, it would only become itself again.
+    if (!isAlone) choose(merged);
+  }
+  const kept = groups.map((group) => group.filter((survey) => chosen.has(survey)));
+  return kept.filter((group) => group.length > 0);
+}
+
+/** As many of them, one after the other, as so many bytes are enough for. */
+function fitting(packs: readonly PackSurvey[], maxBytes: number): PackSurvey[] {
+  const chosen: PackSurvey[] = [];
+  let left = maxBytes;
+  for (const pack of packs) {
+    if (pack.liveBytes > left) continue;
+    chosen.push(pack);
+    left -= pack.liveBytes;
   }
   return chosen;
 }

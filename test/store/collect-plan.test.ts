@@ -123,4 +123,32 @@ describe('a plan', () => {
     expect(planOf(10)).toMatchObject({ compact: [{ length: 10 }], leavesOut: false });
     expect(planCollection([], { wasteThreshold: 0, maxBytes: 0 }).leavesOut).toBe(false);
   });
+
+  describe('of many small packs and few bytes', () => {
+    const smallPacks = (deadOf: (i: number) => number, liveOf: (i: number) => number) =>
+      Array.from({ length: 40 }, (_, i) =>
+        surveyOf(
+          { live: liveOf(i), dead: deadOf(i), hasManifest: true, generation: undefined },
+          i + 1,
+        ),
+      );
+    const limits = { wasteThreshold: 0.3, maxBytes: 1.5 * MEBIBYTE };
+
+    it('compacts one with waste, whatever its neighbours are', () => {
+      const packs = smallPacks(
+        (i) => (i === 38 ? 3 * MEBIBYTE : 0),
+        (i) => (i > 35 ? MEBIBYTE : 1000),
+      );
+      const { compact } = planCollection(packs, limits);
+      expect(compact.flat().map(({ number }) => number)).toContain(39);
+    });
+
+    it('merges the small ones, though a large one is older', () => {
+      const packs = smallPacks(
+        () => 0,
+        (i) => (i === 0 ? 1.5 * MEBIBYTE : MEBIBYTE / 2),
+      );
+      expect(planCollection(packs, limits).compact).toMatchObject([{ length: 3 }]);
+    });
+  });
 });
