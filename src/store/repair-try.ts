@@ -74,7 +74,8 @@ export async function pickManifests(
   states: StateBook,
   candidates: ReadonlyMap<string, readonly Candidate[]>,
 ): Promise<{ picks: Map<string, Candidate>; snapshots: Map<string, SnapshotFinding> }> {
-  const rounds = Math.max(1, ...[...candidates.values()].map((list) => list.length));
+  let rounds = 1;
+  for (const list of candidates.values()) rounds = Math.max(rounds, list.length);
   let picks = new Map([...candidates].map(([id, list]) => [id, list[0] as Candidate]));
   let snapshots = await tryOut(work, findings, states, picks);
   for (let round = 1; round < rounds; round++) {
