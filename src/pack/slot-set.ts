@@ -5,7 +5,7 @@
 import { FIRST_DELTA_SLOT } from '../bytes/slot.ts';
 import { ByteReader } from '../bytes/reader.ts';
 import { ByteWriter } from '../bytes/writer.ts';
-import { FIRST_DELTA_FRAME } from './format.ts';
+import { FIRST_DELTA_FRAME, FRAME_PAGES } from './format.ts';
 import { countBits } from './frame-table.ts';
 
 const ALL = 0xffffffff;
@@ -104,6 +104,18 @@ export class SlotSet {
       for (const word of words) size += countBits(word);
     }
     return size;
+  }
+
+  /** The slots in the set, ascending. */
+  *slots(): Generator<number> {
+    for (const frame of this.frames()) {
+      const words = [this.lowOf(frame), this.highOf(frame)] as const;
+      for (const [half, word] of words.entries()) {
+        for (let bit = 0; bit < 32; bit++) {
+          if (((word >>> bit) & 1) === 1) yield frame * FRAME_PAGES + half * 32 + bit;
+        }
+      }
+    }
   }
 
   /** The frames that have slots in the set, ascending. */

@@ -86,7 +86,7 @@ class Findable {
 
   /** Slots that are needed and in no table that can be read. */
   unlisted(): NeededSlots {
-    if (this.#number === 0) return { found: [], lost: [] };
+    if (this.#number === 0) return { segment: 0, found: [], lost: [] };
     return neededSlots(this.#found, this.#number);
   }
 

@@ -34,7 +34,7 @@ export async function writeMissing(
     const target = { writer, encoder, pacer: work.pacer, segments: here };
     const bases = new HealingBases();
     await bases.add(
-      segments.flatMap(({ slots }) => digestsOfDeltas(slots)),
+      segments.flatMap(({ slots }) => digestsOfDeltas(found, slots)),
       found,
       target,
     );

@@ -136,7 +136,7 @@ class HealedCopy {
   async addBases(healed: readonly FramePart[], unlisted: readonly NeededSlots[]): Promise<void> {
     const deltas = healed.filter(({ table, index }) => table.isDelta(index));
     const digests = deltas.flatMap(({ found }) => [...found.values()]);
-    const others = unlisted.flatMap(digestsOfDeltas);
+    const others = unlisted.flatMap((slots) => digestsOfDeltas(this.#found, slots));
     await this.#bases.add(digests.concat(others), this.#found, this.#target);
   }
 

@@ -81,7 +81,7 @@ export async function addDigestsOfCopies(
       const number = draft.segments.find(identity);
       const slots = lost.unlisted(number);
       if (slots.length === 0 || draft.segments.at(number)?.packName === name) continue;
-      for (const [slot] of slots) {
+      for (const slot of slots) {
         await pacer.pause();
         ignoringDamage(() => {
           const reader = packs.reader(name);

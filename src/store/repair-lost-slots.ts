@@ -3,6 +3,7 @@
  * the digests of their pages, which of them no table lists, and what those are needed for.
  */
 import { toHex } from '../bytes/hex.ts';
+import { UnlistedSlots } from './repair-unlisted-slots.ts';
 import type { SlotNumber } from './slot-finder.ts';
 
 /** A slot from which a page can be read, by the numbers of the catalog that is tried out. */
@@ -16,8 +17,7 @@ export interface PagePlace {
 /** What is known of lost slots. */
 export class LostSlots {
   readonly #digests = new Map<number, Map<number, Uint8Array>>();
-  /** Slots that no table lists, and for which others they are needed. */
-  readonly #unlisted = new Map<number, Map<number, Map<string, SlotNumber>>>();
+  readonly #unlisted = new Map<number, UnlistedSlots>();
   /** Numbers of segments that the catalog does not have, by their identities in hex. */
   readonly #missing = new Map<string, number>();
   /** Where a page with a digest can be read, by `digestKey`: of those that are lost, some. */
@@ -35,19 +35,21 @@ export class LostSlots {
    * recipe, as itself, or because what a recipe needs stands on it.
    */
   need({ segment, slot }: SlotNumber, inRecipe: SlotNumber): void {
-    const slots = this.#unlisted.get(segment) ?? new Map<number, Map<string, SlotNumber>>();
-    this.#unlisted.set(segment, slots);
-    const neededFor = slots.get(slot) ?? new Map<string, SlotNumber>();
-    slots.set(slot, neededFor);
-    // Thousands of recipes have the same.
-    neededFor.set(`${inRecipe.segment} ${inRecipe.slot}`, inRecipe);
+    let slots = this.#unlisted.get(segment);
+    if (slots === undefined) this.#unlisted.set(segment, (slots = new UnlistedSlots()));
+    const isItself = inRecipe.segment === segment && inRecipe.slot === slot;
+    if (isItself) slots.add(slot);
+    else slots.addBase(slot, inRecipe);
   }
 
-  /** Slots of a segment that no table lists, ascending, and what recipes need them for. */
-  unlisted(segment: number): [slot: number, neededFor: readonly SlotNumber[]][] {
-    return [...(this.#unlisted.get(segment) ?? [])]
-      .sort(([a], [b]) => a - b)
-      .map(([slot, neededFor]) => [slot, [...neededFor.values()]]);
+  /**
+   * Slots of a segment that are needed and that no table lists, ascending.
+   *
+   * @param isFound whether a slot of a recipe is found by itself: it needs no more what it
+   * stands on.
+   */
+  unlisted(segment: number, isFound: (inRecipe: SlotNumber) => boolean = () => false): number[] {
+    return this.#unlisted.get(segment)?.needed(isFound) ?? [];
   }
 
   /** The digest of the page in a slot, if it is lost and anything tells. */

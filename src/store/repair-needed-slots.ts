@@ -18,32 +18,27 @@ import {
 } from './repair-found-pages.ts';
 import type { SlotNumber } from './slot-finder.ts';
 
+/** Slots of one segment that no table lists, ascending: they may be millions. */
+export interface NeededSlots {
+  /** Number of the segment. */
+  readonly segment: number;
+  readonly found: readonly number[];
+  readonly lost: readonly number[];
+}
+
 /** A slot, and the digest of the page that was in it; undefined where nothing tells. */
 type NeededSlot = readonly [slot: number, digest: Uint8Array | undefined];
 type FoundSlot = readonly [slot: number, digest: Uint8Array];
 
-/** Slots of one segment that no table lists, ascending. */
-export interface NeededSlots {
-  readonly found: readonly FoundSlot[];
-  readonly lost: readonly NeededSlot[];
-}
-
 /** Tells those of which the pages were found from the others. */
 export function neededSlots(found: FoundPages, segment: number): NeededSlots {
-  const needed = found.lost
-    .unlisted(segment)
-    // What stands on one that is lost needs it no more when it is found by itself.
-    .filter(([slot, neededFor]) =>
-      neededFor.some((one) => isSame(one, { segment, slot }) || !isFound(found, one)),
-    )
-    .map(([slot]): NeededSlot => [slot, found.lost.digestOf(segment, slot)]);
-  const isThere = (slot: NeededSlot): slot is FoundSlot =>
-    slot[1] !== undefined && found.has(slot[1]);
-  return { found: needed.filter(isThere), lost: needed.filter((slot) => !isThere(slot)) };
-}
-
-function isSame(one: SlotNumber, other: SlotNumber): boolean {
-  return one.segment === other.segment && one.slot === other.slot;
+  const needed = found.lost.unlisted(segment, (inRecipe) => isFound(found, inRecipe));
+  const isThere = (slot: number) => isFound(found, { segment, slot });
+  return {
+    segment,
+    found: needed.filter(isThere),
+    lost: needed.filter((slot) => !isThere(slot)),
+  };
 }
 
 function isFound(found: FoundPages, { segment, slot }: SlotNumber): boolean {
@@ -52,8 +47,9 @@ function isFound(found: FoundPages, { segment, slot }: SlotNumber): boolean {
 }
 
 /** Digests of the delta pages among slots: each needs a full page to stand on. */
-export function digestsOfDeltas({ found }: NeededSlots): Uint8Array[] {
-  return found.filter(([slot]) => isDelta(slot)).map(([, digest]) => digest);
+export function digestsOfDeltas({ lost }: FoundPages, slots: NeededSlots): Uint8Array[] {
+  const { segment, found } = slots;
+  return found.filter(isDelta).map((slot) => lost.digestOf(segment, slot) as Uint8Array);
 }
 
 function isDelta(slot: number): boolean {
@@ -74,23 +70,34 @@ export class NeededSlotsCopy {
   }
 
   /** What was found, then what was not. */
-  async add(identity: Uint8Array, { found, lost }: NeededSlots): Promise<void> {
-    await this.#addTable(identity, found, (frame, slots) => this.#addFound(frame, slots));
-    await this.#addTable(identity, lost, (frame, slots) => this.#addLost(frame, slots));
+  async add(identity: Uint8Array, { segment, found, lost }: NeededSlots): Promise<void> {
+    const digestOf = (slot: number) => this.#found.lost.digestOf(segment, slot);
+    await this.#addTable(identity, found, (frame, slots) => {
+      this.#addFound(
+        frame,
+        slots.map((slot): FoundSlot => [slot, digestOf(slot) as Uint8Array]),
+      );
+    });
+    await this.#addTable(identity, lost, (frame, slots) => {
+      this.#addLost(
+        frame,
+        slots.map((slot): NeededSlot => [slot, digestOf(slot)]),
+      );
+    });
   }
 
-  async #addTable<Slot extends NeededSlot>(
+  async #addTable(
     identity: Uint8Array,
-    slots: readonly Slot[],
-    addFrame: (frame: number, slots: readonly Slot[]) => void,
+    slots: readonly number[],
+    addFrame: (frame: number, slots: readonly number[]) => void,
   ): Promise<void> {
     if (slots.length === 0) return;
     const { writer, pacer } = this.#target;
     writer.beginSegment(identity);
     for (let start = 0; start < slots.length;) {
-      const frame = frameOf(slots[start] as Slot);
+      const frame = frameOf(slots[start] as number);
       let end = start + 1;
-      while (end < slots.length && frameOf(slots[end] as Slot) === frame) end += 1;
+      while (end < slots.length && frameOf(slots[end] as number) === frame) end += 1;
       addFrame(frame, slots.slice(start, end));
       start = end;
       await pacer.pause();
@@ -147,6 +154,6 @@ export function slotBits(slots: readonly number[]): CollectedFrame['slots'] {
   return { low, high };
 }
 
-function frameOf([slot]: NeededSlot): number {
+function frameOf(slot: number): number {
   return Math.floor(slot / FRAME_PAGES);
 }

@@ -45,6 +45,7 @@ function expectSame(set: SlotSet, plain: ReadonlySet<number>): void {
   expect(set.isEmpty).toBe(plain.size === 0);
   const frames = new Set([...plain].map((slot) => Math.floor(slot / 64)));
   expect([...set.frames()]).toEqual([...frames].sort((a, b) => a - b));
+  expect([...set.slots()]).toEqual([...plain].sort((a, b) => a - b));
   for (const frame of frames) {
     for (let bit = 0; bit < 64; bit++) {
       const bits = bit < 32 ? set.lowOf(frame) : set.highOf(frame);
