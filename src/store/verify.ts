@@ -37,7 +37,10 @@ export interface VerifyOptions extends OperationOptions {
    * those of their image directories. Level `quick`, which reads no pages, is not bounded by it.
    */
   readonly maxBytes?: number | undefined;
-  /** No pack and no snapshot is begun after so much time. */
+  /**
+   * No pack and no snapshot is begun after so much time. Level `quick`, of which nothing is noted,
+   * begins with the same ones each time.
+   */
   readonly maxMilliseconds?: number | undefined;
 }
 
