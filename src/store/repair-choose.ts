@@ -7,6 +7,7 @@
  */
 import { toHex } from '../bytes/hex.ts';
 import { idToText } from '../bytes/id.ts';
+import { nextEra } from '../catalog/era.ts';
 import type { CatalogContent, SegmentToWrite, SnapshotToWrite } from '../catalog/rebuild.ts';
 import { REMOVED } from '../catalog/snapshot-rows.ts';
 import type { SalvagedCatalog, SalvagedSnapshot } from '../catalog/salvage.ts';
@@ -21,8 +22,8 @@ export interface Findings {
   readonly isCurrent: boolean;
   readonly packs: readonly ScannedPack[];
   readonly lostFrames: readonly { readonly pack: string; readonly offset: number }[];
-  /** The generation of a new catalog, at least. */
-  readonly leastGeneration: number;
+  /** When they were found: a new catalog begins an era then. */
+  readonly nowMs: number;
 }
 
 /** A manifest that may be a snapshot's. */
@@ -138,10 +139,9 @@ export function contentOf(
   picks: ReadonlyMap<string, Candidate>,
   roles: Roles,
 ): CatalogContent {
-  const { salvage, packs, storeId, leastGeneration } = findings;
+  const { salvage, packs, storeId, nowMs } = findings;
   const here = new Set(packs.map(({ name }) => name));
-  const known = Math.max(salvage.generation, states.generation);
-  const generation = Math.max(1 + known, leastGeneration);
+  const generation = nextEra(Math.max(salvage.generation, states.generation), nowMs);
   const born = new Map(salvage.packs.map((pack) => [pack.name, pack.generation]));
   const segments = segmentsOf(packs);
   const stored = new Map(salvage.snapshots.map((row) => [row.id, row.storedBytes]));

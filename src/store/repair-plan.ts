@@ -36,8 +36,6 @@ import {
 import type { StagedPacks } from './repair-staged.ts';
 import { chooseCopies, pickManifests, tryOutNewest } from './repair-try.ts';
 
-const MS_PER_SECOND = 1000;
-
 /** What a plan is made with. */
 export interface RepairWork {
   readonly files: Files;
@@ -87,8 +85,7 @@ export type StoreIdentity = Uint8Array | undefined;
 /** Makes the plan. @throws StoreError UNSUPPORTED_VERSION, STORAGE. */
 export async function planRepair(work: RepairWork, storeId: StoreIdentity): Promise<RepairPlan> {
   const ownId = newIdentity();
-  // Whatever a backup or another catalog of this store has seen is older, also of one that is lost.
-  const leastGeneration = Math.floor(now() / MS_PER_SECOND);
+  const nowMs = now();
   const old = await readOldCatalog(work.files, work.layout, storeId, work.newPath);
   const found = await findNames(work, old.salvage);
   const { names, misnamed, secondNames, unreadable: strange } = found;
@@ -99,7 +96,7 @@ export async function planRepair(work: RepairWork, storeId: StoreIdentity): Prom
     isCurrent: old.whole !== undefined && missing.length === 0,
     packs,
     lostFrames: lostFramesOf(work),
-    leastGeneration,
+    nowMs,
   });
   const scanned = await chooseCopies(work, all, (packs) => findingsOf(packs, []));
   const healing = await heal(work, scanned, (packs) => findingsOf(packs, []));
