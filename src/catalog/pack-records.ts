@@ -94,14 +94,11 @@ export class PackRecords {
     });
   }
 
-  /** Names of packs that the catalog has let go of, and whose files may still be there. */
-  retired(): string[] {
-    const rows = this.#database.all<{ pack: string }>('SELECT pack FROM retired');
-    return rows.map(({ pack }) => pack).filter(isPackName);
-  }
-
   /** Lets go of packs whose files are still to be unlinked. */
-  async retire(packs: readonly PackRow[], generation: number): Promise<void> {
+  async retire(
+    packs: readonly Pick<PackRow, 'name' | 'sizeBytes'>[],
+    generation: number,
+  ): Promise<void> {
     await this.#database.write(undefined, () => {
       const put = 'INSERT OR REPLACE INTO retired VALUES (?, ?, ?)';
       for (const { name, sizeBytes } of packs) {

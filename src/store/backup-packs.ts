@@ -1,16 +1,17 @@
 /**
  * Copies packs into a backup, each checked by its name while it is copied.
  *
- * What the target has already, of the same length, is left as it is, unless the target is on record
- * to have it damaged. A pack that is damaged in the store is copied all the same where the target
- * has none, because most of its pages may be whole, and never in the place of another.
+ * What the target has already is left as it is when the former backup vouches for it, or its bytes
+ * have their name: one that was cut off vouches for nothing. A pack that is damaged in the store is
+ * copied all the same where the target has none, because most of its pages may be whole, and never
+ * in the place of another.
  */
 import { startSha256 } from '#digest';
 import { toHex } from '../bytes/hex.ts';
-import type { PackRow } from '../catalog/rows.ts';
 import { isDamage, storageError, systemCode } from '../errors.ts';
 import type { FileFacts, Files } from '../files/files.ts';
 import { isMissing, syncDirectory, writeAll } from '../files/transfer.ts';
+import type { NamedPack } from './backup-former.ts';
 import type { BackupTarget } from './backup-target.ts';
 import type { Pacer } from './clock.ts';
 import type { StoreContext } from './context.ts';
@@ -21,7 +22,10 @@ export interface DamagedSource {
   /** Path in the store. */
   readonly file: string;
   readonly message: string;
-  /** What the backup has of it: the same damaged bytes, a copy made earlier, or nothing. */
+  /**
+   * What the backup has of it: these damaged bytes, a copy made earlier that is damaged as well, or
+   * nothing.
+   */
   readonly inBackup: 'damaged' | 'former' | 'missing';
 }
 
@@ -29,8 +33,8 @@ export interface DamagedSource {
 export interface CopiedPacks {
   readonly copied: number;
   readonly copiedBytes: number;
-  /** Packs that the target had already. */
-  readonly kept: readonly string[];
+  /** Packs that the target had already, whole. */
+  readonly kept: number;
   readonly damaged: readonly DamagedSource[];
 }
 
@@ -44,7 +48,7 @@ export class PackCopier {
   readonly #slice: Uint8Array = new Uint8Array(SLICE_BYTES);
   readonly #touched = new Set<string>();
   readonly #damaged: DamagedSource[] = [];
-  readonly #kept: string[] = [];
+  #kept = 0;
   #copied = 0;
   #copiedBytes = 0;
 
@@ -54,73 +58,86 @@ export class PackCopier {
     this.#pacer = pacer;
   }
 
-  /** @param isSuspect whether the target has the pack, and is on record to have it damaged. */
-  async copy(row: PackRow, isSuspect: boolean): Promise<void> {
+  /** @param isTrusted whether the former backup has the pack, and nothing of it lost on record. */
+  async copy(pack: NamedPack, isTrusted: boolean): Promise<void> {
     await this.#pacer.pause();
-    const there = factsOf(this.#context.files, this.#target.layout.packFile(row.name));
-    const isThere = there?.kind === 'file' && there.sizeBytes === row.sizeBytes;
-    if (isThere && !isSuspect) {
-      this.#kept.push(row.name);
+    const { name, sizeBytes } = pack;
+    const place = this.#target.layout.packFile(name);
+    const there = factsOf(this.#context.files, place);
+    const isThere = there?.kind === 'file' && there.sizeBytes === sizeBytes;
+    if (isThere && (isTrusted || (await this.#read(place)) === name)) {
+      // One that was cut off may not have made its name durable.
+      if (!isTrusted) this.#touched.add(this.#target.layout.packDirectory(name));
+      this.#kept += 1;
       return;
     }
     const path = this.#target.staging.newPath('.pack');
-    const damage = await this.#copyTo(path, row);
+    const damage = await this.#copyTo(path, name);
     if (damage !== undefined) {
       const inBackup = isThere ? 'former' : damage.isComplete ? 'damaged' : 'missing';
-      const file = this.#context.layout.packFile(row.name);
-      this.#damaged.push({ name: row.name, file, message: damage.message, inBackup });
-      if (inBackup === 'former') this.#kept.push(row.name);
+      const file = this.#context.layout.packFile(name);
+      this.#damaged.push({ name, file, message: damage.message, inBackup });
       if (inBackup !== 'damaged') {
         this.#context.files.removeTree(path);
         return;
       }
     }
-    this.#putInPlace(path, row.name);
+    this.#putInPlace(path, name);
   }
 
   /** Copies the bytes; returns what is wrong with them. */
   async #copyTo(
     path: string,
-    { name, sizeBytes }: PackRow,
+    name: string,
   ): Promise<{ readonly message: string; readonly isComplete: boolean } | undefined> {
     const { files, layout } = this.#context;
-    const from = this.#readable(() => files.open(layout.packFile(name), 'read'), name);
-    if (typeof from === 'string') return { message: from, isComplete: false };
+    const to = files.open(path, 'create');
     try {
-      const to = files.open(path, 'create');
-      try {
-        const hasher = startSha256();
-        let offset = 0;
-        for (;;) {
-          const count = this.#readable(() => files.read(from, this.#slice, offset), name);
-          if (typeof count === 'string') return { message: count, isComplete: false };
-          if (count === 0) break;
-          const bytes = this.#slice.subarray(0, count);
-          hasher.update(bytes);
-          writeAll(files, to, bytes, offset);
-          offset += count;
-          await this.#pacer.pause();
-        }
-        files.chmod(to, 0o400);
-        files.sync(to);
-        if (toHex(hasher.digest()) === name && offset === sizeBytes) return undefined;
-        return { message: 'its SHA-256 is not its name', isComplete: true };
-      } finally {
-        files.close(to);
+      const copy = (bytes: Uint8Array, offset: number) => writeAll(files, to, bytes, offset);
+      const read = await this.#read(layout.packFile(name), copy);
+      if (typeof read !== 'string') return { message: read.hindrance, isComplete: false };
+      files.chmod(to, 0o400);
+      files.sync(to);
+      if (read === name) return undefined;
+      return { message: 'its SHA-256 is not its name', isComplete: true };
+    } finally {
+      files.close(to);
+    }
+  }
+
+  /** Reads a pack to its end; returns the name that its bytes have, or why they have none. */
+  async #read(
+    path: string,
+    use?: (bytes: Uint8Array, offset: number) => void,
+  ): Promise<string | { readonly hindrance: string }> {
+    const { files } = this.#context;
+    const from = this.#readable(() => files.open(path, 'read'), path);
+    if (typeof from === 'string') return { hindrance: from };
+    try {
+      const hasher = startSha256();
+      for (let offset = 0; ;) {
+        const count = this.#readable(() => files.read(from, this.#slice, offset), path);
+        if (typeof count === 'string') return { hindrance: count };
+        if (count === 0) return toHex(hasher.digest());
+        const bytes = this.#slice.subarray(0, count);
+        hasher.update(bytes);
+        use?.(bytes, offset);
+        offset += count;
+        await this.#pacer.pause();
       }
     } finally {
       files.close(from);
     }
   }
 
-  /** The store's own damage is a text, anything else an error. */
-  #readable(action: () => number, name: string): number | string {
+  /** Damage of the pack is a text, anything else an error. */
+  #readable(action: () => number, path: string): number | string {
     try {
       return action();
     } catch (error) {
       if (isMissing(error)) return 'the pack is missing';
       if (isDamage(error)) return `the pack cannot be read: ${systemCode(error) ?? ''}`;
-      throw storageError('read the pack', this.#context.layout.packFile(name), error);
+      throw storageError('read the pack', path, error);
     }
   }
 

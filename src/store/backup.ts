@@ -10,16 +10,22 @@
  * the former backup goes: its packs may have what is lost, and a repair of the backup finds them.
  */
 import { Catalog } from '../catalog/catalog.ts';
-import type { LostFrameRow } from '../catalog/pack-records.ts';
-import type { PackRow, SnapshotRow } from '../catalog/rows.ts';
 import { StoreError } from '../errors.ts';
 import { exists } from '../files/transfer.ts';
 import { WHOLE_PACK } from '../pack/lost-frames.ts';
+import {
+  checkMayReplace,
+  readKnowledge,
+  unneededPacks,
+  type Knowledge,
+  type NamedPack,
+} from './backup-former.ts';
 import { BackupTarget } from './backup-target.ts';
 import { PackCopier, type CopiedPacks, type DamagedSource } from './backup-packs.ts';
 import { Pacer } from './clock.ts';
 import type { OperationOptions, StoreContext } from './context.ts';
 import { readFormat } from './format-file.ts';
+import { groupBy } from './group-by.ts';
 import { checkIsUpToDate } from './outdated.ts';
 
 /** What a backup did. */
@@ -31,7 +37,7 @@ export interface BackupReport {
   readonly packs: {
     readonly copied: number;
     readonly copiedBytes: number;
-    /** Packs that the target had already. */
+    /** Packs that the target had already, whole. */
     readonly kept: number;
     /** Packs of the former backup that the store has no more. */
     readonly removed: number;
@@ -40,17 +46,6 @@ export interface BackupReport {
   readonly damagedPacks: readonly DamagedSource[];
   /** What is wrong with the catalog. */
   readonly problems: readonly string[];
-}
-
-/** What a target was before. */
-interface Former {
-  readonly packs: readonly PackRow[];
-  /** Packs of a backup before, which was cut off when it was about to remove them. */
-  readonly retired: readonly string[];
-  readonly lostFrames: readonly LostFrameRow[];
-  readonly snapshots: readonly SnapshotRow[];
-  readonly lastSequences: ReadonlyMap<string, number>;
-  readonly generation: number;
 }
 
 /** Makes, or brings up to date, a backup of the store in `path`. */
@@ -90,10 +85,10 @@ async function fill(
   context: StoreContext,
   target: BackupTarget,
   storeId: Uint8Array,
-  { signal, onProgress }: OperationOptions,
+  options: OperationOptions,
 ): Promise<BackupReport> {
   const { files } = context;
-  const pacer = new Pacer(signal);
+  const { signal } = options;
   const path = target.staging.newPath('.sqlite');
   // Made here, because SQLite would make it readable for others.
   files.close(files.open(path, 'create'));
@@ -101,34 +96,26 @@ async function fill(
   const former = await readFormer(context, target, storeId, signal);
   const catalog = await Catalog.open(path, storeId, { mayBeNew: false, signal });
   let copied: CopiedPacks;
-  let rows: readonly PackRow[];
+  let unneeded: readonly NamedPack[];
   let snapshots: number;
   let problems: readonly string[];
-  let isWhole: boolean;
   try {
     problems = catalog.check().map(({ summary }) => summary);
-    if (former !== undefined) checkIsOlder(former, catalog, target.layout.directory);
-    rows = catalog.packs();
+    unneeded = findUnneeded(context, target, former, catalog);
     snapshots = catalog.snapshots.all([]).length;
-    const copier = new PackCopier(context, target, pacer);
-    const suspects = new Set(former?.lostFrames.map(({ pack }) => pack));
-    for (const [i, row] of rows.entries()) {
-      await copier.copy(row, suspects.has(row.name));
-      onProgress?.({ phase: 'packs', done: i + 1, total: rows.length });
-    }
-    copied = await copier.finish();
-    isWhole =
-      problems.length === 0 && copied.damaged.every(({ inBackup }) => inBackup === 'former');
-    if (!isWhole) checkIsUpToDate(context);
-    await describeCopy(catalog, copied, former, isWhole);
+    copied = await copyPacks(context, target, { rows: catalog.packs(), former }, options);
+    checkIsUpToDate(context);
+    if (problems.length > 0 || copied.damaged.length > 0) unneeded = [];
+    await describeCopy(catalog, copied, former);
+    await catalog.packRecords.retire(unneeded, catalog.generation);
   } finally {
     catalog.close();
   }
   signal?.throwIfAborted();
   target.finish(path);
-  const removed = isWhole ? removeForgotten(context, target, former, rows) : 0;
-  const { kept, damaged: damagedPacks, ...counts } = copied;
-  const packs = { ...counts, kept: kept.length, removed };
+  for (const { name } of unneeded) files.unlink(target.layout.packFile(name));
+  const { damaged: damagedPacks, ...counts } = copied;
+  const packs = { ...counts, removed: unneeded.length };
   return { target: target.layout.directory, snapshots, packs, damagedPacks, problems };
 }
 
@@ -138,7 +125,7 @@ async function readFormer(
   { layout }: BackupTarget,
   storeId: Uint8Array,
   signal: AbortSignal | undefined,
-): Promise<Former | undefined> {
+): Promise<Knowledge | undefined> {
   const file = layout.catalogFile;
   if (!exists(files, file)) return undefined;
   const { kind, sizeBytes } = files.lstat(file);
@@ -146,74 +133,53 @@ async function readFormer(
   if (sizeBytes === 0) return undefined;
   const catalog = await Catalog.open(file, storeId, { mayBeNew: false, signal });
   try {
-    return {
-      packs: catalog.packs(),
-      retired: catalog.packRecords.retired(),
-      lostFrames: catalog.lostFrames(),
-      snapshots: catalog.snapshots.all([]),
-      lastSequences: catalog.lastSequences(),
-      generation: catalog.generation,
-    };
+    return readKnowledge(catalog);
   } finally {
     catalog.close();
   }
 }
 
-/**
- * A backup that was captured into has what the store does not: it is not written over.
- *
- * @throws StoreError EXISTS.
- */
-function checkIsOlder(former: Former, catalog: Catalog, file: string): void {
-  const last = catalog.lastSequences();
-  const newer = [...former.lastSequences].find(([name, sequence]) => {
-    return sequence > (last.get(name) ?? 0);
-  });
-  const placeOf = (row: SnapshotRow): string => `${row.timelineName}@${row.sequence}`;
-  const ids = new Map(catalog.snapshots.all([]).map((row) => [placeOf(row), row.id]));
-  const other = former.snapshots.find((row) => (ids.get(placeOf(row)) ?? row.id) !== row.id);
-  const isAhead = former.generation > catalog.generation;
-  if (newer === undefined && other === undefined && !isAhead) return;
-  const what = newer?.[0] ?? other?.timelineName ?? 'a later collection';
-  const message = `the target has what the store does not: ${what}`;
-  throw new StoreError('EXISTS', message, { file });
+/** Packs of the target that it does not need once it is a whole backup. */
+function findUnneeded(
+  { files }: StoreContext,
+  { layout }: BackupTarget,
+  former: Knowledge | undefined,
+  catalog: Catalog,
+): readonly NamedPack[] {
+  if (former === undefined) return [];
+  const own = readKnowledge(catalog);
+  checkMayReplace(former, own, layout.directory);
+  return unneededPacks(former, own).filter(({ name }) => exists(files, layout.packFile(name)));
+}
+
+async function copyPacks(
+  context: StoreContext,
+  target: BackupTarget,
+  { rows, former }: { readonly rows: readonly NamedPack[]; readonly former: Knowledge | undefined },
+  { signal, onProgress }: OperationOptions,
+): Promise<CopiedPacks> {
+  const copier = new PackCopier(context, target, new Pacer(signal));
+  const trusted = new Set(former?.packs.map(({ name }) => name));
+  for (const { pack } of former?.lostFrames ?? []) trusted.delete(pack);
+  for (const [i, row] of rows.entries()) {
+    await copier.copy(row, trusted.has(row.name));
+    onProgress?.({ phase: 'packs', done: i + 1, total: rows.length });
+  }
+  return await copier.finish();
 }
 
 /** In the copied catalog: what was true of the store's files is made true of the target's. */
 async function describeCopy(
   catalog: Catalog,
-  { kept, damaged }: CopiedPacks,
-  former: Former | undefined,
-  isWhole: boolean,
+  { damaged }: CopiedPacks,
+  former: Knowledge | undefined,
 ): Promise<void> {
   await catalog.forgetOriginal();
   await catalog.packRecords.removeLostFrames(catalog.lostFrames());
-  const isKept = new Set(kept);
-  const lost = (former?.lostFrames ?? []).filter(({ pack }) => isKept.has(pack));
-  const isNew = damaged.filter(({ inBackup }) => inBackup !== 'former');
-  const whole = isNew.map(({ name }) => ({ pack: name, offset: WHOLE_PACK }));
-  await catalog.addLostFrames([...lost, ...whole]);
-  if (!isWhole) return;
-  const known = new Set(catalog.packs().map(({ name }) => name));
-  const forgotten = (former?.packs ?? []).filter(({ name }) => !known.has(name));
-  await catalog.packRecords.retire(forgotten, catalog.generation);
-}
-
-/** Packs that the former backup knew, and this one does not. */
-function removeForgotten(
-  { files }: StoreContext,
-  { layout }: BackupTarget,
-  former: Former | undefined,
-  rows: readonly PackRow[],
-): number {
-  const known = new Set(rows.map(({ name }) => name));
-  let removed = 0;
-  const names = former?.packs.map(({ name }) => name) ?? [];
-  for (const name of [...names, ...(former?.retired ?? [])]) {
-    const path = layout.packFile(name);
-    if (known.has(name) || !exists(files, path)) continue;
-    files.unlink(path);
-    removed += 1;
-  }
-  return removed;
+  const recorded = groupBy(former?.lostFrames ?? [], ({ pack }) => pack);
+  const lost = damaged.flatMap(({ name: pack, inBackup }) => {
+    const before = inBackup === 'former' ? recorded.get(pack) : undefined;
+    return before ?? [{ pack, offset: WHOLE_PACK }];
+  });
+  await catalog.addLostFrames(lost);
 }

@@ -92,14 +92,15 @@ describe('the records of packs', () => {
     raw.prepare('INSERT INTO retired VALUES (?, 1, 1)').run(nameOf(7));
     raw.prepare('INSERT INTO verified VALUES (?, ?)').run(nameOf(1), -5);
     expect(catalog.lostFrames()).toEqual([]);
-    expect(catalog.packRecords.retired()).toEqual([nameOf(7)]);
+    expect(catalog.collections.retired().map(({ name }) => name)).toEqual([nameOf(7)]);
     expect([...catalog.packRecords.verifiedTimes(Date.now())]).toEqual([]);
   });
 
   it('let go of packs', async () => {
     const catalog = await newCatalog(nextPath());
-    await catalog.packRecords.retire([{ number: 1, name: nameOf(4), sizeBytes: 7 }], 3);
-    expect(catalog.packRecords.retired()).toEqual([nameOf(4)]);
+    await catalog.packRecords.retire([{ name: nameOf(4), sizeBytes: 7 }], 3);
+    const retired = [{ name: nameOf(4), generation: 3, sizeBytes: 7 }];
+    expect(catalog.collections.retired()).toEqual(retired);
   });
 });
 
@@ -138,14 +139,14 @@ describe('a copy', () => {
     await catalog.putLease('mine', 1);
     await catalog.packRecords.putVerified([nameOf(1)], 5);
     await catalog.packRecords.putDamaged([nameOf(1)], 5);
-    await catalog.packRecords.retire([{ number: 1, name: nameOf(4), sizeBytes: 7 }], 3);
+    await catalog.packRecords.retire([{ name: nameOf(4), sizeBytes: 7 }], 3);
     const copy = nextPath();
     writeFileSync(copy, '');
     await catalog.copyTo(copy);
     const copied = await openCatalog(copy);
     await copied.forgetOriginal();
     expect(copied.leaseNames()).toEqual([]);
-    expect(copied.packRecords.retired()).toEqual([]);
+    expect(copied.collections.retired()).toEqual([]);
     expect([...copied.packRecords.verifiedTimes(Date.now())]).toEqual([]);
     expect([...copied.packRecords.damagedTimes(Date.now())]).toEqual([]);
     expect(copied.packs()).toEqual(catalog.packs());

@@ -5,8 +5,15 @@ import { describe, expect, test } from 'vitest';
 import { StoreError } from '../../src/index.ts';
 import { dump, expectBackup, storeOf } from '../support/backups.ts';
 import { failureOf } from '../support/failures.ts';
-import { type Call, EVERY_CALL, FaultyFiles, watchedFiles } from '../support/faulty-files.ts';
+import {
+  type Call,
+  EVERY_CALL,
+  FaultyFiles,
+  systemError,
+  watchedFiles,
+} from '../support/faulty-files.ts';
 import { canMount, mountMemory } from '../support/mounts.ts';
+import { readCatalog } from '../support/store-state.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 import { openUnmanaged } from '../support/unmanaged-stores.ts';
 
@@ -105,6 +112,31 @@ describe('a backup that is cut off', () => {
       rmSync(target, { recursive: true });
     }
     expect(aborted).toBeGreaterThan(10);
+  });
+
+  test('again and again, before it unlinks packs, forgets none of them', async () => {
+    let meet = (_: Call, __: readonly unknown[]): void => undefined;
+    const store = await storeOf(
+      [1, 2],
+      watchedFiles((call, values) => meet(call, values)),
+    );
+    const target = newPath();
+    await store.backup(target);
+    await store.snapshot('t@1').remove();
+    await store.collect({ wasteThreshold: 0 });
+    meet = (call, [path]) => {
+      if (call === 'unlink' && String(path).startsWith(join(target, 'packs')))
+        throw systemError('EIO', 'unlink');
+    };
+    for (let i = 0; i < 3; i++) {
+      expect(await failureOf(() => store.backup(target))).toMatchObject({ code: 'STORAGE' });
+    }
+    meet = () => undefined;
+    expect((await store.backup(target)).packs.removed).toBeGreaterThan(0);
+    await expectBackup(target, [2]);
+    await store.backup(target);
+    const listRetired = 'SELECT pack FROM retired';
+    expect(readCatalog(target, (catalog) => catalog.prepare(listRetired).all())).toEqual([]);
   });
 
   test.skipIf(!canMount)('by a disk that is full is continued when there is room', async () => {

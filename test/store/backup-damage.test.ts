@@ -2,9 +2,10 @@
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import Database from 'better-sqlite3';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { SnapshotStore } from '../../src/index.ts';
 import { dump, storeOf } from '../support/backups.ts';
+import { expectFailure } from '../support/failures.ts';
 import { packFiles } from '../support/store-contents.ts';
 import { expectRestores } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
@@ -15,6 +16,14 @@ const newPath = temporaryPaths();
 function damageFile(path: string): void {
   const bytes = readFileSync(path);
   for (let i = 100; i < bytes.length - 400; i += 50) bytes.writeUInt8(bytes.readUInt8(i) ^ 1, i);
+  chmodSync(path, 0o600);
+  writeFileSync(path, bytes);
+}
+
+/** What is left of the pack tells what its first frame held. */
+function damageFrame(path: string): void {
+  const bytes = readFileSync(path);
+  bytes.writeUInt8(bytes.readUInt8(200) ^ 1, 200);
   chmodSync(path, 0o600);
   writeFileSync(path, bytes);
 }
@@ -48,3 +57,55 @@ test.each([
   await using copy = await openUnmanaged(target);
   for (const seed of [2, 3]) await expectRestores(copy.snapshot(`t@${seed}`), dump(seed));
 });
+
+describe('what could heal a damaged pack stays in the backup', () => {
+  test('however often a backup is made', async () => {
+    const target = newPath();
+    const store = await recaptured();
+    await store.backup(target);
+    await collectAgain(store);
+    for (let i = 0; i < 3; i++) {
+      const { damagedPacks, packs } = await store.backup(target);
+      expect(damagedPacks).toMatchObject([{ inBackup: 'former' }]);
+      expect(packs.removed).toBe(0);
+    }
+    await expectHealed(target);
+  });
+
+  test('when the backup that brought the damaged pack was cut off', async () => {
+    const target = newPath();
+    const store = await recaptured();
+    const controller = new AbortController();
+    const onProgress = (): void => controller.abort();
+    await expectFailure(() => store.backup(target, { onProgress, signal: controller.signal }), {
+      code: 'ABORTED',
+    });
+    expect(packFiles(target)).toHaveLength(1);
+    const { damagedPacks } = await store.backup(target);
+    expect(damagedPacks).toMatchObject([{ inBackup: 'former' }]);
+    await collectAgain(store);
+    await store.backup(target);
+    await expectHealed(target);
+  });
+});
+
+/** A store with a damaged pack, whose pages it has captured again. */
+async function recaptured(): Promise<SnapshotStore> {
+  const store = await storeOf([1]);
+  damageFrame(packFiles(store.directory)[0] ?? '');
+  await store.verify();
+  await store.timeline('t').capture({ images: dump(1) });
+  return store;
+}
+
+/** From here on, only backups have what could heal it. */
+async function collectAgain(store: SnapshotStore): Promise<void> {
+  await store.snapshot('t@2').remove();
+  await store.collect({ wasteThreshold: 0 });
+}
+
+async function expectHealed(target: string): Promise<void> {
+  await SnapshotStore.repair(target, { level: 'packs' });
+  await using copy = await openUnmanaged(target);
+  await expectRestores(copy.snapshot('t@1'), dump(1));
+}
