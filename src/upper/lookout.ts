@@ -12,7 +12,7 @@ import { lookupMemory, NameLookups, type LookupMemory } from '../files/name-look
 import type { StatxAnswers } from '../files/statx.ts';
 
 /** Names that are put into the memory at once, at most. */
-export const LOOKOUT_NAMES = 1024;
+export const LOOKOUT_NAMES = 4096;
 /** Names that a thread takes at once. */
 export const NAMES_OF_PART = 64;
 /** Fewer are looked at before another thread would be awake. */
@@ -23,6 +23,8 @@ const PARTS = LOOKOUT_NAMES / NAMES_OF_PART;
 const WORD = { round: 0, isBusy: 1, next: 2, names: 3, fd: 4, parts: 5 } as const;
 /** The round says: odd, the memory is the walker's; even, there are names; this, the walk ended. */
 const ENDED = -1;
+/** Looks before going to sleep: mostly the other thread is done at once, and waking takes 50 us. */
+const SPINS = 10_000;
 /** After so long without the other thread, the walker goes on alone. */
 const PATIENCE_MS = 5000;
 
@@ -148,8 +150,7 @@ export class Lookout {
 
   /** Waits for a part that the other thread has taken. */
   #await(part: number): void {
-    // Mostly it will be there at once: to sleep and wake takes 50 us.
-    for (let i = 0; i < 2000; i++) if (this.#isReady(part)) return;
+    for (let i = 0; i < SPINS; i++) if (this.#isReady(part)) return;
     Atomics.wait(this.#memory.control, WORD.parts + part, 0, PATIENCE_MS);
     if (!this.#isReady(part)) this.#goOnAlone();
   }
@@ -166,9 +167,8 @@ export class Lookout {
     if (!this.#isHelped || round % 2 === 1) return;
     Atomics.compareExchange(control, WORD.round, round, round + 1);
     Atomics.store(control, WORD.next, LOOKOUT_NAMES);
-    if (Atomics.load(control, WORD.isBusy) === 1) {
-      Atomics.wait(control, WORD.isBusy, 1, PATIENCE_MS);
-    }
+    for (let i = 0; i < SPINS; i++) if (Atomics.load(control, WORD.isBusy) === 0) return;
+    Atomics.wait(control, WORD.isBusy, 1, PATIENCE_MS);
     if (Atomics.load(control, WORD.isBusy) === 1) this.#goOnAlone();
   }
 
