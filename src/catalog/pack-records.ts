@@ -86,11 +86,14 @@ export class PackRecords {
     });
   }
 
-  /** Takes frames off the record that were read again, and found right. */
+  /** Takes frames off the record that were read again, and found right; their packs are unread. */
   async removeLostFrames(frames: readonly LostFrameRow[]): Promise<void> {
     await this.#database.write(undefined, () => {
       const sql = 'DELETE FROM lost_frames WHERE pack = ? AND offset = ?';
-      for (const { pack, offset } of frames) this.#database.run(sql, pack, offset);
+      for (const { pack, offset } of frames) {
+        this.#database.run(sql, pack, offset);
+        this.#database.run('DELETE FROM damaged_packs WHERE pack = ?', pack);
+      }
     });
   }
 

@@ -43,17 +43,18 @@ const LOG_HEAD_BYTES = 32;
  * when one that holds still cannot be copied.
  */
 export function copyStable(files: Files, list: readonly FileToCopy[]): void {
-  let failures = 0;
+  let [failures, failure]: [number, Failure | undefined] = [0, undefined];
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const before = list.map((file) => lookAt(files, file));
-    const failure = copyAll(files, list, before);
+    failure = copyAll(files, list, before);
     const after = list.map((file) => lookAt(files, file));
     if (!before.every((look, i) => isSame(look, after[i]))) continue;
     if (failure === undefined) return;
     failures += 1;
     if (failures === MAX_FAILURES) throw storageError('copy', failure.file, failure.error);
   }
-  throw new StoreError('LOCKED', 'the file keeps changing', { file: list[0]?.from });
+  const cause = failure?.error;
+  throw new StoreError('LOCKED', 'the file keeps changing', { file: list[0]?.from, cause });
 }
 
 function lookAt(files: Files, { from, isLog = false }: FileToCopy): Look | undefined {

@@ -35,6 +35,8 @@ export interface CopiedPacks {
   readonly copiedBytes: number;
   /** Packs that the target had already, whole. */
   readonly kept: number;
+  /** Names of those that the former backup vouched for, whatever the store has by now. */
+  readonly trusted: ReadonlySet<string>;
   readonly damaged: readonly DamagedSource[];
 }
 
@@ -48,6 +50,7 @@ export class PackCopier {
   readonly #slice: Uint8Array = new Uint8Array(SLICE_BYTES);
   readonly #touched = new Set<string>();
   readonly #damaged: DamagedSource[] = [];
+  readonly #trusted = new Set<string>();
   #kept = 0;
   #copied = 0;
   #copiedBytes = 0;
@@ -67,7 +70,8 @@ export class PackCopier {
     const isThere = there?.kind === 'file' && there.sizeBytes === sizeBytes;
     if (isThere && (isTrusted || (await this.#read(place)) === name)) {
       // One that was cut off may not have made its name durable.
-      if (!isTrusted) this.#touched.add(this.#target.layout.packDirectory(name));
+      if (isTrusted) this.#trusted.add(name);
+      else this.#touched.add(this.#target.layout.packDirectory(name));
       this.#kept += 1;
       return;
     }
@@ -163,6 +167,7 @@ export class PackCopier {
       copied: this.#copied,
       copiedBytes: this.#copiedBytes,
       kept: this.#kept,
+      trusted: this.#trusted,
       damaged: this.#damaged,
     };
   }

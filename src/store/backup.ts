@@ -105,8 +105,8 @@ async function fill(
     snapshots = catalog.snapshots.all([]).length;
     copied = await copyPacks(context, target, { rows: catalog.packs(), former }, options);
     checkIsUpToDate(context);
-    if (problems.length > 0 || copied.damaged.length > 0) unneeded = [];
     await describeCopy(catalog, copied, former);
+    if (problems.length > 0 || catalog.lostFrames().length > 0) unneeded = [];
     await catalog.packRecords.retire(unneeded, catalog.generation);
   } finally {
     catalog.close();
@@ -114,8 +114,8 @@ async function fill(
   signal?.throwIfAborted();
   target.finish(path);
   for (const { name } of unneeded) files.unlink(target.layout.packFile(name));
-  const { damaged: damagedPacks, ...counts } = copied;
-  const packs = { ...counts, removed: unneeded.length };
+  const { copiedBytes, kept, damaged: damagedPacks } = copied;
+  const packs = { copied: copied.copied, copiedBytes, kept, removed: unneeded.length };
   return { target: target.layout.directory, snapshots, packs, damagedPacks, problems };
 }
 
@@ -141,7 +141,7 @@ async function readFormer(
 
 /** Packs of the target that it does not need once it is a whole backup. */
 function findUnneeded(
-  { files }: StoreContext,
+  { files, layout: store }: StoreContext,
   { layout }: BackupTarget,
   former: Knowledge | undefined,
   catalog: Catalog,
@@ -149,7 +149,12 @@ function findUnneeded(
   if (former === undefined) return [];
   const own = readKnowledge(catalog);
   checkMayReplace(former, own, layout.directory);
-  return unneededPacks(former, own).filter(({ name }) => exists(files, layout.packFile(name)));
+  // A pack that is there, and that no collection has let go of, is one that the catalog has lost.
+  const retired = new Set(own.retired.map(({ name }) => name));
+  const isUnknown = (name: string) => !retired.has(name) && exists(files, store.packFile(name));
+  return unneededPacks(former, own).filter(
+    ({ name }) => exists(files, layout.packFile(name)) && !isUnknown(name),
+  );
 }
 
 async function copyPacks(
@@ -168,14 +173,19 @@ async function copyPacks(
   return await copier.finish();
 }
 
-/** In the copied catalog: what was true of the store's files is made true of the target's. */
+/**
+ * In the copied catalog: what was true of the store's files is made true of the target's. Frames
+ * that are lost in a pack whose bytes are right, as a repair writes it, are lost in every copy.
+ */
 async function describeCopy(
   catalog: Catalog,
-  { damaged }: CopiedPacks,
+  { trusted, damaged }: CopiedPacks,
   former: Knowledge | undefined,
 ): Promise<void> {
   await catalog.forgetOriginal();
-  await catalog.packRecords.removeLostFrames(catalog.lostFrames());
+  const others = new Set([...trusted, ...damaged.map(({ name }) => name)]);
+  const untrue = catalog.lostFrames().filter(({ pack }) => others.has(pack));
+  await catalog.packRecords.removeLostFrames(untrue);
   const recorded = groupBy(former?.lostFrames ?? [], ({ pack }) => pack);
   const lost = damaged.flatMap(({ name: pack, inBackup }) => {
     const before = inBackup === 'former' ? recorded.get(pack) : undefined;

@@ -210,9 +210,12 @@ function surveyPack(
 ): PackSurvey {
   const found = inIt.map((segment) => surveySegment(reader, segment, needs));
   const manifests = surveyManifests(reader, needed);
-  const statesPlace = reader.footer.entries.find(({ type }) => type === 'states');
-  const damagedStates = states === undefined ? statesPlace : undefined;
-  const others = bytesElsewhere(reader, inIt) + (damagedStates?.blockBytes ?? 0);
+  const statesParts = reader.footer.entries.filter(({ type }) => type === 'states');
+  const damagedStates = states === undefined ? statesParts : [];
+  const others = damagedStates.reduce(
+    (sum, { blockBytes }) => sum + blockBytes,
+    bytesElsewhere(reader, inIt),
+  );
   const dead = manifests.deadBytes + others;
   return {
     number,
@@ -221,7 +224,7 @@ function surveyPack(
     segments: found.map(({ survey }) => survey),
     manifests: needed,
     statesGeneration: states?.generation,
-    hasDamagedStates: damagedStates !== undefined,
+    hasDamagedStates: damagedStates.length > 0,
     deadBytes: found.reduce((sum, { deadBytes }) => sum + deadBytes, dead),
     liveBytes: found.reduce((sum, { liveBytes }) => sum + liveBytes, manifests.liveBytes),
   };

@@ -50,27 +50,6 @@ describe('the records of packs', () => {
     expect([...catalog.packRecords.checkedTimes(Date.now())]).toEqual([[snapshotId(2), 5]]);
   });
 
-  it('are written in the same time where there are a hundred times as many', async () => {
-    const timeOf = async (count: number): Promise<number> => {
-      const file = nextPath();
-      const catalog = await newCatalog(file);
-      const raw = openRaw(file);
-      raw.pragma('synchronous = OFF');
-      raw.exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
-        INSERT INTO packs SELECT i, printf('%064d', i), 1, 1, x'' FROM n`);
-      raw.exec('INSERT INTO verified SELECT name, 1 FROM packs');
-      const times: number[] = [];
-      for (let at = 0; at < 5; at++) {
-        const start = performance.now();
-        await catalog.packRecords.putVerified(['1'.padStart(64, '0')], 5);
-        times.push(performance.now() - start);
-      }
-      return Math.min(...times);
-    };
-    // Three times as long where all of them are looked at each time.
-    expect(await timeOf(50_000)).toBeLessThan(10 + 3 * (await timeOf(500)));
-  });
-
   it('take frames off that are lost no more, and leave the others', async () => {
     const catalog = await newCatalog(nextPath());
     const frame = (n: number, offset: number) => ({ pack: nameOf(n), offset });
@@ -78,8 +57,11 @@ describe('the records of packs', () => {
     await catalog.commitCapture(captureOf(2));
     // Of a pack that is gone, nothing is recorded: it would be remembered for ever.
     await catalog.addLostFrames([frame(1, 16), frame(1, 99), frame(2, 16), frame(3, 16)]);
-    await catalog.packRecords.removeLostFrames([frame(1, 16), frame(2, 99), frame(3, 1)]);
+    await catalog.packRecords.putDamaged([nameOf(1), nameOf(2)], 5);
+    await catalog.packRecords.removeLostFrames([frame(1, 16), frame(3, 1)]);
     expect(catalog.lostFrames()).toEqual([frame(1, 99), frame(2, 16)]);
+    // What was found of the pack is true no more.
+    expect([...catalog.packRecords.damagedTimes(Date.now()).keys()]).toEqual([nameOf(2)]);
   });
 
   it('pass over what is no pack, no place and no time', async () => {

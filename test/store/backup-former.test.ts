@@ -171,3 +171,19 @@ test('packs with snapshots that a repair of the store has lost stay in its backu
   await SnapshotStore.repair(target);
   await expectBackup(target, [1, 2, 3]);
 });
+
+test('packs that the store has, and its catalog no longer knows, stay in the backup', async () => {
+  const store = await storeOf([1]);
+  const target = newPath();
+  const older = await takeBack(store, async (later) => {
+    await later.timeline('t').capture({ images: dump(2) });
+    await later.backup(target);
+  });
+  // Another is given the same place, and goes.
+  for (const seed of [3, 4]) await older.timeline('t').capture({ images: dump(seed) });
+  await older.snapshot('t@2').remove();
+  await older.collect({ wasteThreshold: 0 });
+  expect(await older.backup(target)).toMatchObject({ packs: { removed: 0 } });
+  await SnapshotStore.repair(target);
+  await expectBackup(target, [1, 2, 4]);
+});
