@@ -11,7 +11,7 @@ import { StoreError } from '../errors.ts';
 import { CollectionTable } from './collection-table.ts';
 import { CatalogDatabase } from './database.ts';
 import { isPackName, type LostFrameRow, PackRecords } from './pack-records.ts';
-import { PackTable, type UncheckedSegment } from './pack-table.ts';
+import { PackTable } from './pack-table.ts';
 import {
   ALL_ROWS,
   checkRow,
@@ -151,9 +151,12 @@ export class Catalog {
     return this.#packs.segments(after, damage, limit);
   }
 
-  /** Segments with a number above `after`, the oldest first, each to be checked when it is used. */
-  uncheckedSegments(after: number): UncheckedSegment[] {
-    return this.#packs.uncheckedSegments(after);
+  /**
+   * Segments with a number above `after`, the oldest first, each to be checked when it is used: as
+   * rows of a SegmentTable.
+   */
+  uncheckedSegments(after: number, limit: number): Uint8Array {
+    return this.#packs.uncheckedSegments(after, limit);
   }
 
   /** The segments with these numbers, checked; without those that are gone or damaged. */

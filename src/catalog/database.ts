@@ -83,9 +83,14 @@ export class CatalogDatabase {
     ) as string[];
   }
 
-  /** All rows of a query that gives each of them as a JSON array. */
-  arrays<Row>(sql: string, ...values: Parameter[]): Row[] {
-    return JSON.parse(`[${this.texts(sql, ...values).join(',')}]`) as Row[];
+  /** The one value of a query that gives bytes; none where it gives NULL. */
+  bytes(sql: string, ...values: Parameter[]): Uint8Array {
+    const value = this.#attempt(() =>
+      this.#prepare(sql)
+        .pluck()
+        .get(...values),
+    ) as Uint8Array | null | undefined;
+    return value ?? new Uint8Array(0);
   }
 
   /** Runs a statement that returns nothing. */

@@ -32,28 +32,22 @@ const SEGMENTS = `SELECT ${linesOf(SEGMENT_COLUMNS, PACK_COLUMNS)}
   FROM segments JOIN packs ON packs.number = segments.pack
   WHERE segments.number > ? ORDER BY segments.number LIMIT ?`;
 
-// What damage has made bytes of would stop the query.
-const UNCHECKED = `SELECT json_array(segments.number, hex(segments.identity) || packs.name,
-    CASE typeof(segments.local) WHEN 'integer' THEN segments.local END)
-  FROM segments JOIN packs ON packs.number = segments.pack
-  WHERE segments.number > ? ORDER BY segments.number`;
+// One value for all rows: a value for each took five times as long. What `unhex` cannot read is
+// NULL, which is left out, as is what would be of another length.
+const UNCHECKED = `SELECT CAST(group_concat(row, '') AS BLOB) FROM (
+    SELECT identity || unhex(packs.name) || unhex(printf('%08x%08x', local, segments.number)) AS row
+    FROM segments JOIN packs ON packs.number = segments.pack
+    WHERE segments.number > ? AND segments.number <= 0xffffffff
+      AND typeof(identity) = 'blob' AND length(identity) = 16
+      AND typeof(packs.name) = 'text' AND length(packs.name) = 64
+      AND typeof(local) = 'integer' AND local BETWEEN 0 AND 0xffffffff
+    ORDER BY segments.number LIMIT ?)`;
 
 type SegmentLine = readonly [number: number, identity: string, pack: number, local: number];
 
 const SEGMENTS_AMONG = `SELECT ${linesOf(SEGMENT_COLUMNS, PACK_COLUMNS)}
   FROM segments JOIN packs ON packs.number = segments.pack
   WHERE segments.number IN (SELECT value FROM json_each(?))`;
-
-/** Where a segment is, as the catalog has it, which may be damaged. */
-export type UncheckedSegment = readonly [
-  number: number,
-  /** Its identity and the name of its pack, in hex. */
-  names: string,
-  local: number,
-];
-
-/** Of an identity of 16 bytes, and a digest of 32. */
-const NAMES_CHARACTERS = 2 * (16 + 32);
 
 /** A segment as a pack holds it. */
 export interface SegmentToAdd {
@@ -136,14 +130,12 @@ export class PackTable {
 
   /**
    * Where segments with a number above `after` are, the oldest first, their checksums not looked
-   * at: 2,000 take 4 ms, and not 25. What cannot be a segment is left out.
+   * at: 2,000 take 1.5 ms, and not 25. What cannot be a segment is left out.
+   *
+   * @returns rows of 56 bytes: identity, name of the pack, local number and number (big-endian).
    */
-  uncheckedSegments(after: number): UncheckedSegment[] {
-    const rows = this.#database.arrays<UncheckedSegment>(UNCHECKED, after);
-    return rows.filter(([number, names, local]) => {
-      const areNumbers = typeof number === 'number' && typeof local === 'number';
-      return areNumbers && names?.length === NAMES_CHARACTERS;
-    });
+  uncheckedSegments(after: number, limit: number): Uint8Array {
+    return this.#database.bytes(UNCHECKED, after, limit);
   }
 
   /** Adds a pack, unless the same bytes are known already, and returns its number. */

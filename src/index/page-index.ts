@@ -23,7 +23,7 @@ import {
   firstBlock,
   keysOf,
   openRun,
-  type ResolveSegment,
+  type ResolveSegments,
   type RunFile,
   type RunReading,
 } from './run-file.ts';
@@ -75,7 +75,7 @@ export class PageIndex {
    *
    * @returns paths of the runs that are damaged, for the caller to take away.
    */
-  refresh(resolve: ResolveSegment): string[] {
+  refresh(resolve: ResolveSegments): string[] {
     const listed = this.#list();
     const damaged: string[] = [];
     for (const run of this.#runs.values()) {
@@ -152,9 +152,9 @@ export class PageIndex {
       for (; i < used && view.getUint32(base + i * 4, true) === prefix; i++) {
         if (view.getUint16(base + used * 8 + i * 2, true) !== rest) continue;
         // An ordinal beyond the table gives undefined.
-        const segment = run.segments[view.getUint16(base + used * 10 + i * 2, true)] ?? -1;
+        const segment = run.segments[view.getUint16(base + used * 10 + i * 2, true)] ?? 0;
         const slot = view.getUint32(base + (used + i) * 4, true);
-        if (segment >= 0 && confirm(segment, slot)) return true;
+        if (segment > 0 && confirm(segment, slot)) return true;
       }
       if (i < used) return false;
     }

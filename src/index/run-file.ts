@@ -20,15 +20,17 @@ import {
   directoryBytes,
   directoryOffset,
   entriesOfBlock,
-  identityAt,
   isBlockIntact,
   RUN_TRAILER_BYTES,
   type RunDirectory,
   type RunTrailer,
 } from './format.ts';
 
-/** The catalog's number of a segment, or undefined for one that it does not know. */
-export type ResolveSegment = (identity: Uint8Array) => number | undefined;
+/**
+ * Puts the catalog's numbers of segments in the places of their identities, where there is a 0 yet;
+ * 0 stays where the catalog does not know one.
+ */
+export type ResolveSegments = (identities: Uint8Array, numbers: Int32Array) => void;
 
 /** How runs are read. */
 export interface RunReading {
@@ -48,15 +50,15 @@ export class RunFile {
   /** The largest prefix of each block. */
   readonly fences: Uint32Array;
   readonly identities: Uint8Array;
-  /** The catalog's numbers of the run's segments, -1 where it does not know them. */
+  /** The catalog's numbers of the run's segments, 0 where it does not know them. */
   readonly segments: Int32Array;
   /** Key of the run's first block in the cache. */
   readonly firstKey: number;
   filter: Filter | undefined;
   state: RunState = 'good';
   /** The greatest of its segments' numbers. */
-  newest = -1;
-  #unresolved: number;
+  newest = 0;
+  #isResolved = false;
   readonly #reading: RunReading;
 
   /** @internal Use {@link openRun}. */
@@ -72,8 +74,7 @@ export class RunFile {
     this.trailer = trailer;
     this.fences = directory.fences;
     this.identities = directory.identities;
-    this.segments = new Int32Array(trailer.shape.segmentCount).fill(-1);
-    this.#unresolved = trailer.shape.segmentCount;
+    this.segments = new Int32Array(trailer.shape.segmentCount);
     this.firstKey = firstKey;
   }
 
@@ -89,16 +90,11 @@ export class RunFile {
   }
 
   /** Asks for the numbers of the segments that have none yet. */
-  resolve(resolve: ResolveSegment): void {
-    if (this.#unresolved === 0) return;
-    for (let ordinal = 0; ordinal < this.segments.length; ordinal++) {
-      if ((this.segments[ordinal] as number) >= 0) continue;
-      const number = resolve(identityAt(this.identities, ordinal));
-      if (number === undefined) continue;
-      this.segments[ordinal] = number;
-      this.#unresolved -= 1;
-      this.newest = Math.max(this.newest, number);
-    }
+  resolve(resolve: ResolveSegments): void {
+    if (this.#isResolved) return;
+    resolve(this.identities, this.segments);
+    this.#isResolved = !this.segments.includes(0);
+    this.newest = this.segments.reduce((newest, number) => Math.max(newest, number), 0);
   }
 
   /** Reads the filter into memory, in slices of 64 KiB, or finds that the run is not good. */

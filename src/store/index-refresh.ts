@@ -13,7 +13,7 @@ import { addSegment, buildRun } from './index-write.ts';
 /** Makes every segment of the catalog that can be read known to the index. */
 export async function refreshIndex(context: StoreContext, pacer: Pacer): Promise<void> {
   listRuns(context);
-  const missing = [...context.segments.numbers()].filter((number) => !context.index.covers(number));
+  const missing = context.segments.filter((number) => !context.index.covers(number));
   if (missing.length === 0) return;
   let next = 0;
   while (next < missing.length) {
@@ -31,7 +31,9 @@ export async function refreshIndex(context: StoreContext, pacer: Pacer): Promise
 export function listRuns(context: StoreContext): void {
   const { files, index, segments } = context;
   segments.refresh();
-  const damaged = index.refresh((identity) => segments.table.find(identity) || undefined);
+  const damaged = index.refresh((identities, numbers) => {
+    segments.table.findAll(identities, numbers);
+  });
   for (const path of damaged) files.removeTree(path);
 }
 

@@ -14,7 +14,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { sameBytes } from '../bytes/hex.ts';
 import type { SegmentRow } from '../catalog/rows.ts';
 import type { StoreError } from '../errors.ts';
-import { SegmentTable } from '../pack/segment-table.ts';
+import { SEGMENT_ROW_BYTES, SegmentTable } from '../pack/segment-table.ts';
 import type { Pacer } from './clock.ts';
 
 /** Some 3 ms. */
@@ -22,6 +22,9 @@ const ROWS_IN_ONE_GO = 200;
 
 /** Room is made up to the last number: where more than these have no rows, it may be damaged. */
 const MAX_MISSING = 2 ** 20;
+
+/** Rows of one query, of 56 bytes each. */
+const UNCHECKED_ROWS = 16_384;
 
 /** Where a segment is: in a pack, under a local number there. */
 export interface PlacedSegment {
@@ -95,17 +98,16 @@ export class SegmentDirectory {
     if (this.#isDamaged || !this.#addUnchecked()) this.#addChecked(this.#lastNumber);
   }
 
-  /** @returns false, with nothing added, where numbers are not what they must be. */
+  /** @returns false where numbers are not what they must be; those before are added. */
   #addUnchecked(): boolean {
-    const segments = this.#catalog.uncheckedSegments(this.#lastNumber);
-    let last = this.#lastNumber;
-    for (const [i, [number]] of segments.entries()) {
-      if (number <= last || number > this.#lastNumber + i + MAX_MISSING) return false;
-      last = number;
+    for (let isLeft = true; isLeft;) {
+      const rows = this.#catalog.uncheckedSegments(this.#lastNumber, UNCHECKED_ROWS);
+      const last = lastNumberOf(rows, this.#lastNumber);
+      if (last === undefined) return false;
+      this.table.addRows(rows);
+      this.#lastNumber = last;
+      isLeft = rows.length === UNCHECKED_ROWS * SEGMENT_ROW_BYTES;
     }
-    this.table.reserve(last);
-    for (const [number, names, local] of segments) this.table.addNamed(number, names, local);
-    this.#lastNumber = last;
     return true;
   }
 
@@ -182,10 +184,32 @@ export class SegmentDirectory {
     return isInPlace || this.#catalog.generation !== this.generation;
   }
 
+  /** The numbers of those for which `isWanted` says so, ascending. */
+  filter(isWanted: (number: number) => boolean): number[] {
+    const numbers: number[] = [];
+    for (let number = 1; number <= this.#lastNumber; number++) {
+      if (this.table.has(number) && isWanted(number)) numbers.push(number);
+    }
+    return numbers;
+  }
+
   /** The numbers of all segments, ascending. */
   *numbers(): Generator<number> {
     for (let number = 1; number <= this.#lastNumber; number++) {
       if (this.table.has(number)) yield number;
     }
   }
+}
+
+/** The last number of rows that follow one, if all ascend, and none is far ahead. */
+function lastNumberOf(rows: Uint8Array, after: number): number | undefined {
+  const view = new DataView(rows.buffer, rows.byteOffset, rows.length);
+  let last = after;
+  let most = after + MAX_MISSING;
+  for (let end = SEGMENT_ROW_BYTES; end <= rows.length; end += SEGMENT_ROW_BYTES, most++) {
+    const number = view.getUint32(end - 4);
+    if (number <= last || number > most) return undefined;
+    last = number;
+  }
+  return last;
 }

@@ -14,6 +14,7 @@ import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Files } from '../../src/files/files.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
+import { identityAt } from '../../src/index/format.ts';
 import { PageIndex } from '../../src/index/page-index.ts';
 import { openDescriptors, recordingDoor } from '../support/doors.ts';
 import { systemError } from '../support/faulty-files.ts';
@@ -54,10 +55,18 @@ function openIndex(directory: string, cacheBytes = MIB, files: Files = nodeFiles
 
 /** Takes what is in the directory; all segments but `unknown` ones are committed. */
 function refresh(index: PageIndex, unknown: readonly number[] = []): string[] {
-  return index.refresh((identity) => {
-    const number = segmentNumber(identity);
-    return unknown.includes(number) ? undefined : number;
+  return index.refresh((identities, numbers) => {
+    for (const [i, number] of segmentNumbers(identities).entries()) {
+      if (!unknown.includes(number)) numbers[i] = number;
+    }
   });
+}
+
+/** The numbers in identities that follow each other. */
+function segmentNumbers(identities: Uint8Array): number[] {
+  return Array.from({ length: identities.length / 16 }, (_, i) =>
+    segmentNumber(identityAt(identities, i)),
+  );
 }
 
 /** One run for each list of pages, in segments 1, 2 … */
@@ -222,13 +231,15 @@ describe('refresh', () => {
   it('asks for no segment twice once it knows it', () => {
     const index = openIndex(writeRuns([new Map([1, 2].map((n) => [n, []] as const))]).directory);
     const asked: number[] = [];
-    const resolve = (identity: Uint8Array) => {
-      asked.push(segmentNumber(identity));
-      return segmentNumber(identity) === 1 ? 1 : undefined;
+    const resolveUpTo = (known: number) => (identities: Uint8Array, numbers: Int32Array) => {
+      for (const [i, number] of segmentNumbers(identities).entries()) {
+        if (numbers[i] === 0) asked.push(number);
+        if (number <= known) numbers[i] = number;
+      }
     };
-    index.refresh(resolve);
-    index.refresh(resolve);
-    expect(asked.toSorted()).toEqual([1, 2, 2]);
+    for (const known of [1, 1, 2, 2]) index.refresh(resolveUpTo(known));
+    expect(asked.toSorted()).toEqual([1, 2, 2, 2]);
+    expect([index.covers(1), index.covers(2), index.covers(0)]).toEqual([true, true, false]);
   });
 
   it('takes runs that have come, forgets those that have gone, and no other files', () => {

@@ -29,6 +29,18 @@ function add(table: SegmentTable, { number, identity, packName, local }: Row): v
   table.add(number, identity, packName, local);
 }
 
+/** Rows as the catalog gives them. */
+function rowBytes(rows: readonly Row[]): Buffer {
+  return Buffer.concat(
+    rows.map(({ number, identity, packName, local }) => {
+      const numbers = Buffer.alloc(8);
+      numbers.writeUInt32BE(local);
+      numbers.writeUInt32BE(number, 4);
+      return Buffer.concat([identity, Buffer.from(packName, 'hex'), numbers]);
+    }),
+  );
+}
+
 function expectHolds(table: SegmentTable, rows: readonly Row[]): void {
   for (const { number, identity, packName, local } of rows) {
     expect(table.find(identity)).toBe(number);
@@ -80,6 +92,34 @@ describe('SegmentTable', () => {
     for (const row of rows) add(table, row);
     expectHolds(table, rows);
     expect([table.has(2), table.has(4999), table.has(5001)]).toEqual([false, false, false]);
+  });
+
+  it('takes rows at once as it takes them one by one', () => {
+    fc.assert(
+      fc.property(lists, fc.nat(150), (rows, split) => {
+        const [one, all] = [new SegmentTable(), new SegmentTable()];
+        for (const row of rows) add(one, row);
+        for (const part of [rows.slice(0, split), rows.slice(split)]) all.addRows(rowBytes(part));
+        expectHolds(all, rows);
+        expect(Buffer.from(all.buffer).equals(Buffer.from(one.buffer))).toBe(true);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('finds many at once, but for those that are known already', () => {
+    const table = new SegmentTable();
+    const rows = [rowOf(1, 5), rowOf(3, 5), rowOf(4, 9)];
+    table.addRows(rowBytes(rows));
+    const identities = [...rows, rowOf(7, 5), rowOf(4, 9)].flatMap(({ identity }) => [...identity]);
+    const numbers = Int32Array.of(0, 0, 0, 0, 77);
+    // Somewhere in other bytes: words must be aligned, and these need not be.
+    table.findAll(Uint8Array.of(9, ...identities).subarray(1), numbers);
+    expect([...numbers]).toEqual([1, 3, 4, 0, 77]);
+    table.drop(3);
+    expect([table.find(identityFrom(5, 3)), table.has(3)]).toEqual([0, false]);
+    table.addRows(rowBytes([rowOf(3, 5)]));
+    expectHolds(table, rows);
   });
 
   it('takes a segment twice as once', () => {

@@ -91,6 +91,20 @@ describe('a directory of segments', () => {
     expect([...directory.numbers()]).toEqual([1, 2, 3, 4]);
   });
 
+  it('knows those of many queries', async () => {
+    const count = 40_000;
+    const directory = directoryOf(
+      await made(`WITH RECURSIVE n (n) AS (SELECT 4 UNION SELECT n + 1 FROM n WHERE n < ${count})
+        INSERT INTO segments SELECT n, randomblob(16), 1, n, 0, 0, x'00' FROM n WHERE n <> 77`),
+    );
+    const numbers = directory.filter((number) => number !== 88);
+    expect(numbers).toEqual(
+      Array.from({ length: count }, (_, i) => i + 1).filter((n) => n !== 77 && n !== 88),
+    );
+    expect(directory.table.local(count)).toBe(count);
+    expect(directory.table.packName(count)).toBe(packName(1));
+  });
+
   it.each([
     ['identity', "identity = x'99999999999999999999999999999999'"],
     ['identity, a shorter one', "identity = x'02'"],
