@@ -9,10 +9,10 @@ import { temporaryPaths } from '../support/temporary.ts';
 
 const newPath = temporaryPaths();
 
-if (process.env['CRIU_TIMELINE_GOLDEN'] === 'write') await writeGolden(2, newPath);
+if (process.env['CRIU_TIMELINE_GOLDEN'] === 'write') await writeGolden(3, newPath);
 
-test.each([1, 2])(
-  'a store of version %d is read, verified, repaired and gone on with',
+test.each([1, 2, 3])(
+  'a store whose catalog has version %d is read, verified, repaired and gone on with',
   async (version) => {
     expect(statSync(`${goldenPath(version)}.tar.zst`).size).toBeLessThan(200_000);
     const expected = JSON.parse(readFileSync(`${goldenPath(version)}.json`, 'utf8')) as unknown[];

@@ -13,7 +13,7 @@ import { makeRichStore } from './repairs.ts';
 import { describeTree } from './trees.ts';
 import { openUnmanaged } from './unmanaged-stores.ts';
 
-/** Name of the golden store of a format version, without an ending. */
+/** Name of the golden store of a version of the catalog, without an ending. */
 export function goldenPath(version: number): string {
   return fileURLToPath(new URL(`../fixtures/golden-${version}`, import.meta.url));
 }
