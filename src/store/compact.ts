@@ -31,7 +31,8 @@ export class Compaction {
   readonly #pacer: Pacer;
   readonly #encoder: BlockEncoder;
   readonly #frame = new Uint8Array(FRAME_BYTES);
-  readonly #kept = new Uint8Array(FRAME_BYTES);
+  /** What was encoded, decoded again. */
+  readonly #decoded = new Uint8Array(FRAME_BYTES);
   /** Local numbers of the pack that is read to those of the new one. */
   #locals: number[] = [];
   readonly #segments: Compacted['segments'][number][] = [];
@@ -113,19 +114,21 @@ export class Compaction {
     { head, dead }: { readonly head: FrameHead; readonly dead: SlotSet },
   ): void {
     reader.readFrame(table, index, this.#frame);
-    const from = reader.frameDigests(table, index);
-    const digests = new Uint8Array(head.pages * DIGEST_BYTES);
+    const digests = reader.frameDigests(table, index).slice();
+    const slots = table.slotsAt(index);
     let kept = 0;
-    for (const [rank, slot] of table.slotsAt(index).entries()) {
-      if (dead.has(slot)) continue;
-      const page = this.#frame.subarray(rank * PAGE_BYTES, (rank + 1) * PAGE_BYTES);
-      this.#kept.set(page, kept * PAGE_BYTES);
-      const digest = from.subarray(rank * DIGEST_BYTES, (rank + 1) * DIGEST_BYTES);
-      digests.set(digest, kept * DIGEST_BYTES);
+    for (let rank = 0; rank < slots.length; rank++) {
+      if (dead.has(slots[rank] as number)) continue;
+      // In place, without a view of each page.
+      if (kept < rank) {
+        this.#frame.copyWithin(kept * PAGE_BYTES, rank * PAGE_BYTES, (rank + 1) * PAGE_BYTES);
+        digests.copyWithin(kept * DIGEST_BYTES, rank * DIGEST_BYTES, (rank + 1) * DIGEST_BYTES);
+      }
       kept += 1;
     }
-    const raw = this.#kept.subarray(0, kept * PAGE_BYTES);
-    this.#writer.addFrame({ ...head, digests }, this.#encode(BLOCK.frame, raw));
+    const raw = this.#frame.subarray(0, kept * PAGE_BYTES);
+    const collected = { ...head, digests: digests.subarray(0, kept * DIGEST_BYTES) };
+    this.#writer.addFrame(collected, this.#encode(BLOCK.frame, raw));
   }
 
   #addDeltas(
@@ -166,8 +169,8 @@ export class Compaction {
     // A compressor may be wrong, and what it was given is about to be deleted: 0.1 ms a frame.
     const stored = block.subarray(BLOCK_HEADER_BYTES);
     const isStored = stored.length === raw.length;
-    const decoded = isStored ? stored.length : zstd.decompressInto(this.#frame, stored);
-    const same = isStored ? stored : this.#frame.subarray(0, decoded);
+    const decoded = isStored ? stored.length : zstd.decompressInto(this.#decoded, stored);
+    const same = isStored ? stored : this.#decoded.subarray(0, decoded);
     if (Buffer.compare(same, raw) !== 0) throw new Error('a frame does not decode to what it was');
     return block;
   }
