@@ -17,7 +17,8 @@ import {
 } from '../tree/plan.ts';
 import { StoredTree } from '../tree/tree.ts';
 import { walkTree, type WalkOptions } from '../upper/walk.ts';
-import { LEAF_BYTES, readLeaf } from './read.ts';
+import { LEAF_BYTES } from './leaf-buffer.ts';
+import { readLeaf } from './read.ts';
 import type { Session } from './session.ts';
 import type { PlanFilesRequest, StoredTreeRequest } from './tasks.ts';
 import { WalkStep } from './walk-step.ts';

@@ -2,7 +2,7 @@
 import { DIGEST_BYTES } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import { LEAF_PAGES } from '../manifest/leaves.ts';
-import { LEAF_BYTES } from '../slices/read.ts';
+import { LEAF_BYTES } from '../slices/leaf-buffer.ts';
 import { SLICE_PAGES } from '../slices/slice.ts';
 import type { ReadRequest } from '../slices/tasks.ts';
 import type { Crew } from '../slices/threads.ts';

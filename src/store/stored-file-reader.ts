@@ -2,7 +2,8 @@
 import { DIGEST_BYTES } from '#digest';
 import { PAGE_BYTES } from '../bytes/page.ts';
 import { NO_CELLS } from '../slices/page-cells.ts';
-import { LEAF_BYTES, readLeaf } from '../slices/read.ts';
+import { LEAF_BYTES } from '../slices/leaf-buffer.ts';
+import { readLeaf } from '../slices/read.ts';
 import { Session, ThreadParts } from '../slices/session.ts';
 import type { ReadRequest } from '../slices/tasks.ts';
 import type { StoreContext } from './context.ts';

@@ -11,7 +11,9 @@ import {
 import { afterAll, describe, expect, it } from 'vitest';
 import { nodeFiles } from '../../src/files/node-files.ts';
 import { PageRunsBuilder } from '../../src/manifest/page-runs.ts';
-import { LEAF_BYTES, read, readLeaf } from '../../src/slices/read.ts';
+import { giveLeafBuffer, LEAF_BYTES, takeLeafBuffer } from '../../src/slices/leaf-buffer.ts';
+import { read, readLeaf, readSteps } from '../../src/slices/read.ts';
+import type { Session } from '../../src/slices/session.ts';
 import type { ReadRequest } from '../../src/slices/tasks.ts';
 import { FaultyFiles } from '../support/faulty-files.ts';
 import { leavesOf, type MadeFile, newSession, storeFile } from '../support/made-slices.ts';
@@ -54,6 +56,43 @@ function requestFor(made: MadeFile, firstLeaf = 0, change: Partial<ReadRequest> 
     ...change,
   };
 }
+
+describe('readSteps', () => {
+  it('stops several times in each leaf, and others may read meanwhile', () => {
+    const sessions = [newSession(directory), newSession(directory)];
+    const targets = [newFile(), newFile(), newFile()];
+    const readings = targets.map(({ fd }, i) =>
+      readSteps(sessions[i % 2] as Session, requestFor(file, i, { fd })),
+    );
+    const steps = targets.map(() => 0);
+    for (let areLeft = true; areLeft;) {
+      areLeft = false;
+      for (const [i, reading] of readings.entries()) {
+        sessions[i % 2]?.begin();
+        if (reading.next().done !== true) areLeft = true;
+        steps[i] = (steps[i] as number) + 1;
+        // What somebody reads at once is not in the way either.
+        readLeaf(sessions[1] as Session, requestFor(file), 1);
+      }
+    }
+    for (const [i, { path }] of targets.entries()) {
+      expect(readFileSync(path).subarray(i * LEAF_BYTES)).toEqual(whole.subarray(i * LEAF_BYTES));
+    }
+    // 512 pages take at least three stops, and there is one behind each leaf.
+    expect(steps[0]).toBeGreaterThan(8);
+  });
+
+  it('gives its memory back when it fails', () => {
+    const session = newSession(directory);
+    const leaves = Buffer.from(file.leaves);
+    leaves[40] = (leaves[40] as number) ^ 1;
+    const taken = takeLeafBuffer();
+    giveLeafBuffer(taken);
+    expect(() => read(session, requestFor({ ...file, leaves }))).toThrow('not those captured');
+    expect(takeLeafBuffer()).toBe(taken);
+    giveLeafBuffer(taken);
+  });
+});
 
 describe('read', () => {
   it('writes a file as it was, from any of its leaves on', () => {
