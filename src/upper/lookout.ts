@@ -1,8 +1,9 @@
 /**
  * Looks at many names of a directory on two threads: most of a walk's time is the kernel's, for one
- * name after the other. Names are put into memory that both share; each thread takes the next few
- * that nobody has taken, the walker only when it has nothing better to do. Where nobody is there to
- * help, the walker looks at all of them.
+ * name after the other. Names are put into memory that both share, a ring; each thread takes the
+ * next few that nobody has taken, the walker only when it has nothing better to do. Where nobody is
+ * there to help, the walker looks at all of them. More names take the places of those that the walk
+ * has left behind, while the helper is busy with others.
  *
  * The walk does not depend on the helper: one that comes late, or never, costs time only. That a
  * worker that dies fails the operation is the crew's affair.
@@ -11,13 +12,18 @@ import type { Files, NodeFacts } from '../files/files.ts';
 import { lookupMemory, NameLookups, type LookupMemory } from '../files/name-lookups.ts';
 import type { StatxAnswers } from '../files/statx.ts';
 
-/** Names that are put into the memory at once, at most. */
+/** Names that are in the memory at once, at most. */
 export const LOOKOUT_NAMES = 4096;
 /** Names that a thread takes at once. */
 export const NAMES_OF_PART = 64;
 /** Fewer are looked at before another thread would be awake. */
 const WORTH_SHARING = 2 * NAMES_OF_PART;
 const PARTS = LOOKOUT_NAMES / NAMES_OF_PART;
+
+/** Fewer than these places are not filled again while others wait. */
+const WORTH_ADDING = 8 * NAMES_OF_PART;
+/** No name has this number. */
+const NONE_LEFT = 2 ** 31 - 1;
 
 /** Words of the control memory; behind them, one for each part: whether it has been looked at. */
 const WORD = { round: 0, isBusy: 1, next: 2, names: 3, fd: 4, parts: 5 } as const;
@@ -73,17 +79,21 @@ export function serveLookout(files: Files, { control, lookups }: LookoutMemory):
 
 /** Looks at the next part, if there is one that nobody has taken. */
 function takePart(files: Files, lookups: NameLookups, control: Int32Array): boolean {
-  const first = Atomics.add(control, WORD.next, NAMES_OF_PART);
-  const names = control[WORD.names] as number;
+  const first = Atomics.load(control, WORD.next);
+  const names = Atomics.load(control, WORD.names);
   if (first >= names) return false;
-  const end = Math.min(first + NAMES_OF_PART, names);
+  const after = first + NAMES_OF_PART;
+  // Whoever was quicker may have left another one.
+  if (Atomics.compareExchange(control, WORD.next, first, after) !== first) return true;
+  const place = first % LOOKOUT_NAMES;
+  const end = place + Math.min(NAMES_OF_PART, names - first);
   try {
-    files.inspectNames(lookups, first, end, control[WORD.fd] as number);
+    files.inspectNames(lookups, place, end, control[WORD.fd] as number);
   } catch {
     // Without an answer, each is looked at by itself, which says what is wrong.
-    for (let i = first; i < end; i++) lookups.answers.clear(i);
+    for (let i = place; i < end; i++) lookups.answers.clear(i);
   }
-  const word = WORD.parts + first / NAMES_OF_PART;
+  const word = WORD.parts + place / NAMES_OF_PART;
   Atomics.store(control, word, 1);
   Atomics.notify(control, word);
   return true;
@@ -96,6 +106,8 @@ export class Lookout {
   #memory: LookoutMemory;
   #lookups: NameLookups;
   #isHelped: boolean;
+  /** Of the names, the one with the number 0 here. */
+  #first = 0;
 
   /** @param memory undefined where there is no other thread; it is for one walk. */
   constructor(files: Files, memory: LookoutMemory | undefined) {
@@ -107,51 +119,99 @@ export class Lookout {
     this.#isHelped = shared !== undefined;
   }
 
-  /** What the system says of the names, from the number 0 on, as far as they are ready. */
+  /** What the system says of the names, as far as they are ready; see {@link placeOf}. */
   get answers(): StatxAnswers {
     return this.#lookups.answers;
   }
 
+  /** Which answer is that of a name, by its number since `look`. */
+  placeOf(number: number): number {
+    return number % LOOKOUT_NAMES;
+  }
+
   /**
-   * Begins to look at names (latin1) of an open directory, from the number `first` up to `end`; at
-   * most {@link LOOKOUT_NAMES}. The descriptor is wanted up to the next call, or `stop`.
+   * Begins to look at names (latin1) of an open directory. Their numbers here count from `first`.
+   * The descriptor is wanted up to the next call, or `stop`.
+   *
+   * @returns up to which of the names there was room.
    */
-  look(names: readonly string[], first: number, end: number, fd: number): void {
+  look(names: readonly string[], first: number, fd: number): number {
     this.stop();
     const { control } = this.#memory;
-    const count = end - first;
-    for (let i = 0; i < count; i++) this.#lookups.setName(i, names[first + i] as string);
-    control.fill(0, WORD.parts);
-    control[WORD.names] = count;
+    this.#first = first;
+    control[WORD.names] = 0;
     control[WORD.fd] = fd;
+    const end = this.#put(names, first, Math.min(first + LOOKOUT_NAMES, names.length));
     Atomics.store(control, WORD.next, 0);
-    if (!this.#isHelped || count < WORTH_SHARING) return;
-    Atomics.add(control, WORD.round, 1);
+    if (end - first >= WORTH_SHARING) this.#call();
+    return end;
+  }
+
+  /**
+   * Goes on with the names from `asked` on, as far as there is room now that all before `next` have
+   * been left behind.
+   *
+   * @returns up to which there was room.
+   */
+  lookFurther(names: readonly string[], next: number, asked: number): number {
+    const end = Math.min(this.#first + this.#roomUpTo(next - this.#first), names.length);
+    if (end - asked < WORTH_ADDING && end < names.length) return asked;
+    if (end <= asked) return asked;
+    this.#put(names, asked, end);
+    this.#call();
+    return end;
+  }
+
+  /** Places are free by whole parts. */
+  #roomUpTo(left: number): number {
+    return left - (left % NAMES_OF_PART) + LOOKOUT_NAMES;
+  }
+
+  #put(names: readonly string[], from: number, end: number): number {
+    const { control } = this.#memory;
+    for (let i = from; i < end; i++) {
+      const place = this.placeOf(i - this.#first);
+      if (place % NAMES_OF_PART === 0) control[WORD.parts + place / NAMES_OF_PART] = 0;
+      this.#lookups.setName(place, names[i] as string);
+    }
+    Atomics.store(control, WORD.names, end - this.#first);
+    return end;
+  }
+
+  /** Calls the helper; the round is even from now on. */
+  #call(): void {
+    const { control } = this.#memory;
+    if (!this.#isHelped) return;
+    const round = Atomics.load(control, WORD.round);
+    Atomics.store(control, WORD.round, round + (round % 2 === 1 ? 1 : 2));
     Atomics.notify(control, WORD.round);
   }
 
   /**
    * Waits for an answer, and looks at names meanwhile.
    *
-   * @returns the number of the first answer behind it that is not ready.
+   * @param number of the name, since `look`.
+   * @returns the number behind those whose answers are ready, and follow each other in memory.
    */
-  ready(answer: number): number {
-    let part = Math.floor(answer / NAMES_OF_PART);
+  ready(number: number): number {
+    let part = Math.floor(number / NAMES_OF_PART);
     while (!this.#isReady(part)) {
       if (!takePart(this.#files, this.#lookups, this.#memory.control)) this.#await(part);
     }
-    while (this.#isReady(part)) part += 1;
-    return Math.min(part * NAMES_OF_PART, this.#memory.control[WORD.names] as number);
+    const names = this.#memory.control[WORD.names] as number;
+    do part += 1;
+    while (part % PARTS !== 0 && part * NAMES_OF_PART < names && this.#isReady(part));
+    return Math.min(part * NAMES_OF_PART, names);
   }
 
   #isReady(part: number): boolean {
-    return part < PARTS && Atomics.load(this.#memory.control, WORD.parts + part) === 1;
+    return Atomics.load(this.#memory.control, WORD.parts + (part % PARTS)) === 1;
   }
 
   /** Waits for a part that the other thread has taken. */
   #await(part: number): void {
     for (let i = 0; i < SPINS; i++) if (this.#isReady(part)) return;
-    Atomics.wait(this.#memory.control, WORD.parts + part, 0, PATIENCE_MS);
+    Atomics.wait(this.#memory.control, WORD.parts + (part % PARTS), 0, PATIENCE_MS);
     if (!this.#isReady(part)) this.#goOnAlone();
   }
 
@@ -166,7 +226,7 @@ export class Lookout {
     const round = Atomics.load(control, WORD.round);
     if (!this.#isHelped || round % 2 === 1) return;
     Atomics.compareExchange(control, WORD.round, round, round + 1);
-    Atomics.store(control, WORD.next, LOOKOUT_NAMES);
+    Atomics.store(control, WORD.next, NONE_LEFT);
     for (let i = 0; i < SPINS; i++) if (Atomics.load(control, WORD.isBusy) === 0) return;
     Atomics.wait(control, WORD.isBusy, 1, PATIENCE_MS);
     if (Atomics.load(control, WORD.isBusy) === 1) this.#goOnAlone();
@@ -178,10 +238,14 @@ export class Lookout {
    */
   #goOnAlone(): void {
     this.close();
-    const names = this.#memory.control[WORD.names] as number;
+    const { control } = this.#memory;
     this.#memory = ownMemory();
-    this.#memory.control.fill(1, WORD.parts);
-    this.#memory.control[WORD.names] = names;
+    const own = this.#memory.control;
+    own.fill(1, WORD.parts);
+    own[WORD.names] = control[WORD.names] as number;
+    own[WORD.fd] = control[WORD.fd] as number;
+    // Whole parts: those that come next are looked at here.
+    own[WORD.next] = Math.ceil((own[WORD.names] as number) / NAMES_OF_PART) * NAMES_OF_PART;
     this.#lookups = new NameLookups(this.#memory.lookups);
   }
 

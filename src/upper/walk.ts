@@ -11,7 +11,7 @@ import { storageError, StoreError, systemCode } from '../errors.ts';
 import { DirectoryHandles } from '../files/directory-handles.ts';
 import type { Files, NodeFacts } from '../files/files.ts';
 import type { StatxAnswers } from '../files/statx.ts';
-import { Lookout, LOOKOUT_NAMES, type LookoutMemory } from './lookout.ts';
+import { Lookout, type LookoutMemory } from './lookout.ts';
 
 /** What a tree may be like at most. */
 export interface WalkLimits {
@@ -145,16 +145,17 @@ interface Level {
   readonly inode: bigint;
   readonly names: readonly string[];
   next: number;
-  /** There are answers for the names from the number `first` on, up to `end`. */
+  /** There are answers for the next names up to `end`; of `first`, it would be the number 0. */
   first: number;
   end: number;
-  /** Up to this name, they are being looked at. */
+  /** From this name on, they are being looked at, up to the other. */
+  from: number;
   asked: number;
   /** The answers; undefined while they are the lookout's. */
   answers: StatxAnswers | undefined;
 }
 
-const NOT_LOOKED = { first: 0, end: 0, asked: 0, answers: undefined };
+const NOT_LOOKED = { first: 0, end: 0, from: 0, asked: 0, answers: undefined };
 
 class Walk {
   readonly #files: Files;
@@ -248,12 +249,13 @@ class Walk {
   #look(level: Level, fd: number): void {
     const { names, next } = level;
     if (next >= level.asked) {
-      level.first = next;
-      level.asked = Math.min(next + LOOKOUT_NAMES, names.length);
+      level.from = next;
+      level.asked = this.#lookout.look(names, next, fd);
       level.answers = undefined;
-      this.#lookout.look(names, next, level.asked, fd);
-    }
-    level.end = level.first + this.#lookout.ready(next - level.first);
+    } else level.asked = this.#lookout.lookFurther(names, next, level.asked);
+    const number = next - level.from;
+    level.first = next - this.#lookout.placeOf(number);
+    level.end = level.from + this.#lookout.ready(number);
   }
 
   /** Another directory is looked at next: the answers are copied that are still wanted. */

@@ -1,5 +1,5 @@
 /** Two threads see what one sees, and one goes on alone when the other is late, or gone. */
-import { mkdirSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, openSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -9,6 +9,7 @@ import { nodeFiles } from '../../src/files/node-files.ts';
 import {
   endLookout,
   Lookout,
+  LOOKOUT_NAMES,
   NAMES_OF_PART,
   newLookout,
   serveLookout,
@@ -36,17 +37,31 @@ function makeNames(count: number): { root: string; fd: number; names: string[] }
   mkdirSync(root);
   const names = Array.from({ length: count }, (_, i) => `name-${i}-\u00fc`).sort();
   for (const [i, name] of names.entries()) {
-    writeFileSync(Buffer.from(`${root}/${name}`, 'latin1'), 'x'.repeat(i));
+    const path = Buffer.from(`${root}/${name}`, 'latin1');
+    writeFileSync(path, '');
+    truncateSync(path, i);
   }
   return { root, fd: openSync(root, 'r'), names };
 }
 
-/** All facts, as they become ready. */
-function lookAt(lookout: Lookout, names: readonly string[], fd: number): (NodeFacts | undefined)[] {
-  lookout.look(names, 0, names.length, fd);
-  return names.map((_, i) => {
-    expect(lookout.ready(i)).toBeGreaterThan(i);
-    return lookout.answers.facts(i);
+/** All facts from one name on, as they become ready. */
+function lookAt(
+  lookout: Lookout,
+  names: readonly string[],
+  fd: number,
+  first = 0,
+): (NodeFacts | undefined)[] {
+  let asked = lookout.look(names, first, fd);
+  let ready = first;
+  return names.slice(first).map((_, number) => {
+    const at = first + number;
+    if (at >= ready) {
+      asked = lookout.lookFurther(names, at, asked);
+      ready = first + lookout.ready(number);
+    }
+    expect(ready).toBeGreaterThan(at);
+    expect(asked).toBeGreaterThanOrEqual(ready);
+    return lookout.answers.facts(lookout.placeOf(number));
   });
 }
 
@@ -80,6 +95,30 @@ it('gives the facts that one thread alone gives, in their order', async () => {
   for (let i = 0; i < 50; i++) expect(lookAt(lookout, names, fd)).toEqual(alone);
 });
 
+it('has room for more names as the walk goes on, from any of them', async () => {
+  const { fd, names } = makeNames(2 * LOOKOUT_NAMES + 1000);
+  const sizes = names.map((_, i) => i);
+  const memory = await startHelper();
+  for (const lookout of [new Lookout(nodeFiles, undefined), new Lookout(nodeFiles, memory)]) {
+    for (const first of [0, 1, 777, LOOKOUT_NAMES, names.length - 1]) {
+      const facts = lookAt(lookout, names, fd, first);
+      expect(facts.map((each) => each?.sizeBytes)).toEqual(sizes.slice(first));
+    }
+  }
+});
+
+it('takes no place of a name that the walk has not left behind', () => {
+  const { fd, names } = makeNames(LOOKOUT_NAMES + 2000);
+  const lookout = new Lookout(nodeFiles, undefined);
+  const asked = lookout.look(names, 0, fd);
+  expect(asked).toBe(LOOKOUT_NAMES);
+  expect(lookout.lookFurther(names, 511, asked)).toBe(asked);
+  expect(lookout.lookFurther(names, 600, asked)).toBe(asked + 576);
+  expect(lookout.lookFurther(names, 600, asked + 576)).toBe(asked + 576);
+  expect(lookout.lookFurther(names, 4000, asked + 576)).toBe(names.length);
+  expect(lookout.lookFurther(names, 4000, names.length)).toBe(names.length);
+});
+
 it('looks at all names itself as long as nobody is there', () => {
   const { fd, names } = makeNames(300);
   const before = lookedAtHere;
@@ -111,7 +150,7 @@ it('has what is ready, and no more, after it has been stopped', async () => {
   const { fd, names } = makeNames(1000);
   const lookout = new Lookout(counting, await startHelper());
   for (let i = 0; i < 20; i++) {
-    lookout.look(names, 0, names.length, fd);
+    lookout.look(names, 0, fd);
     const ready = lookout.ready(0);
     lookout.stop();
     const before = Array.from({ length: ready }, (_, at) => lookout.answers.facts(at));
@@ -151,7 +190,7 @@ it('leaves the memory to another thread that died over a part, and looks by itse
   const { fd, names } = makeNames(300);
   const memory = newLookout();
   const lookout = new Lookout(nodeFiles, memory);
-  lookout.look(names, 0, names.length, fd);
+  lookout.look(names, 0, fd);
   // What a helper does before it dies.
   Atomics.store(memory.control, 1, 1);
   Atomics.add(memory.control, 2, NAMES_OF_PART);
@@ -159,6 +198,26 @@ it('leaves the memory to another thread that died over a part, and looks by itse
   expect(names.map((_, i) => lookout.answers.facts(i))).toEqual(names.map(() => undefined));
   expect(Atomics.load(memory.control, 0)).toBe(-1);
   expect(lookAt(lookout, names, fd)).not.toContain(undefined);
+});
+
+it('goes on alone with the names behind those that a dead thread has taken', () => {
+  vi.spyOn(Atomics, 'wait').mockImplementation(() => 'timed-out');
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+  });
+  const { fd, names } = makeNames(LOOKOUT_NAMES + 2000);
+  const memory = newLookout();
+  const lookout = new Lookout(nodeFiles, memory);
+  const asked = lookout.look(names, 0, fd);
+  // All are ready but the second part, which somebody has taken.
+  expect(lookout.ready(0)).toBe(NAMES_OF_PART);
+  Atomics.add(memory.control, 2, NAMES_OF_PART);
+  expect(lookout.ready(NAMES_OF_PART)).toBe(LOOKOUT_NAMES);
+  const next = lookout.lookFurther(names, 1000, asked);
+  expect(next).toBeGreaterThan(asked);
+  expect(lookout.ready(asked)).toBeGreaterThan(asked);
+  const facts = lookout.answers.facts(lookout.placeOf(asked));
+  expect(facts?.sizeBytes).toBe(asked);
 });
 
 it('does not wait for ever for another thread that does not leave the memory', () => {
@@ -169,7 +228,7 @@ it('does not wait for ever for another thread that does not leave the memory', (
   const { fd, names } = makeNames(300);
   const memory = newLookout();
   const lookout = new Lookout(nodeFiles, memory);
-  lookout.look(names, 0, names.length, fd);
+  lookout.look(names, 0, fd);
   Atomics.store(memory.control, 1, 1);
   expect(lookAt(lookout, names, fd)).not.toContain(undefined);
   expect(Atomics.load(memory.control, 0)).toBe(-1);
