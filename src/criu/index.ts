@@ -35,6 +35,7 @@ export { readMessages, type ReadImage } from './read-messages.ts';
 export {
   type CriuMessage,
   decodeMessage,
+  prepareMessage,
   encodeMessage,
   type ImagePlace,
   unknownFields,

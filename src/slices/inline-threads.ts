@@ -26,6 +26,8 @@ export function inlineThreads(files: Files, zstd: Zstd): Threads {
 export class InlineCrew implements Crew {
   readonly width = 1;
   readonly #session: Session;
+  /** Ends when the next task may begin that takes a turn. */
+  #turn: Promise<void> = Promise.resolve();
   readonly #reading = new Set<Promise<unknown>>();
   readonly #onReport: ReportSink;
 
@@ -55,10 +57,18 @@ export class InlineCrew implements Crew {
   ): Promise<Tasks[Kind]['result']> {
     try {
       if (kind === 'read') return await this.#track(request as Tasks['read']['request']);
+      if (kind === 'encode') return await this.#inTurn(() => runTask(this.#session, kind, request));
       return await runTask(this.#session, kind, request);
     } finally {
       this.#onReport(this.#session.report());
     }
+  }
+
+  /** A slice's frames come all at once: each few of them take a turn of the event loop. */
+  async #inTurn<T>(task: () => T | Promise<T>): Promise<T> {
+    const done = this.#turn.then(task);
+    this.#turn = done.then(afterTurn, afterTurn);
+    return await done;
   }
 
   async #track(request: Tasks['read']['request']): Promise<Tasks['read']['result']> {
@@ -78,9 +88,7 @@ export class InlineCrew implements Crew {
       this.#session.begin();
       const step = steps.next();
       if (step.done === true) return step.value;
-      // Once lets events in, and goes on before timers.
-      await setImmediate();
-      await setImmediate();
+      await afterTurn();
     }
   }
 
@@ -89,8 +97,14 @@ export class InlineCrew implements Crew {
   }
 
   async close(): Promise<void> {
-    // What they write to is open until the last one has ended.
-    await Promise.allSettled(this.#reading);
+    // What they write to is open, or nobody else's, until the last one has ended.
+    await Promise.allSettled([...this.#reading, this.#turn]);
     this.#session.close();
   }
+}
+
+/** Once lets events in, and goes on before timers. */
+async function afterTurn(): Promise<void> {
+  await setImmediate();
+  await setImmediate();
 }

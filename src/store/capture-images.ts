@@ -8,7 +8,7 @@
  * the newest one, and everything that contradicts this is an error.
  */
 import { join } from 'node:path';
-import { decodePagemap, type PageBytes } from '../criu/index.ts';
+import { decodePagemap, type PageBytes, prepareMessage } from '../criu/index.ts';
 import type { SnapshotRow } from '../catalog/rows.ts';
 import { isDamage, StoreError, storageError, systemCode } from '../errors.ts';
 import type { Files } from '../files/files.ts';
@@ -41,6 +41,9 @@ export interface OpenedSource {
 /** Pagemaps that are decoded in a few milliseconds: some 10,000 runs. */
 const MAX_PAGEMAP_BYTES_HERE = 128 * 1024;
 
+/** What is decoded of every dump. */
+const FIRST_MESSAGES = ['inventory_entry', 'pstree_entry', 'pagemap_head'] as const;
+
 /** Opens what is to be captured. */
 export async function openSource(
   context: StoreContext,
@@ -59,7 +62,7 @@ export async function openSource(
   const known = isIncremental && dumped !== undefined && base !== undefined;
   const description = known ? describeParent(context, base.snapshot) : undefined;
   await pacer.pause();
-  const images = await openImages(context, source.images, description);
+  const images = await openImages(context, source.images, description, pacer);
   return { images, parent, base };
 }
 
@@ -68,9 +71,14 @@ async function openImages(
   context: StoreContext,
   path: string,
   parent: ParentSnapshot | undefined,
+  pacer: Pacer,
 ): Promise<ImageDirectory> {
   const { files } = context;
   if (bytesOf(files, path, 'pagemap-') <= MAX_PAGEMAP_BYTES_HERE) {
+    for (const type of FIRST_MESSAGES) {
+      prepareMessage(type);
+      await pacer.pause();
+    }
     return openImageDirectory(path, { files, parent });
   }
   return await withCrew(context, {}, (crew) => crew.run('openImages', { path, parent }));

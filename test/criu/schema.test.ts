@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeMessage, encodeMessage, unknownFields } from '../../src/criu/index.ts';
+import {
+  decodeMessage,
+  encodeMessage,
+  prepareMessage,
+  unknownFields,
+} from '../../src/criu/index.ts';
 
 const vma = {
   start: 0x7fff_ffff_f000n,
@@ -26,6 +31,15 @@ describe('decodeMessage and encodeMessage', () => {
         },
       ),
     );
+  });
+
+  it('do the same after they were prepared', () => {
+    const bytes = Uint8Array.from([8, 3, 16, 1, 24, 1, 32, 1, 0xa0, 6, 5]);
+    prepareMessage('pstree_entry');
+    prepareMessage('pstree_entry');
+    const entry = decodeMessage('pstree_entry', bytes);
+    expect(entry).toMatchObject({ pid: 3, ppid: 1, pgid: 1, sid: 1 });
+    expect(encodeMessage('pstree_entry', entry)).toEqual(bytes);
   });
 
   it('keep unknown fields, of inner messages too', () => {

@@ -133,6 +133,29 @@ describe('the calling thread', () => {
     expect(turns).toBeGreaterThanOrEqual(4);
     await crew.close();
   });
+
+  it('lets the event loop turn between the frames of a slice, and closes behind them', async () => {
+    const threads = inlineThreads(nodeFiles, zstd);
+    onTestFinished(() => threads.close());
+    const crew = threads.open(setupOf(new PackDirectory(nextPath())), () => undefined);
+    const order: string[] = [];
+    const encodeOne = async (name: string): Promise<void> => {
+      const frame = {
+        buffer: new SharedArrayBuffer(FRAME_BUFFER_BYTES),
+        rawBytes: FRAME_BYTES,
+        pages: undefined,
+      };
+      const request = { frames: [frame], slice: undefined, type: BLOCK.frame, level: 1 };
+      await crew.run('encode', request);
+      order.push(name);
+      setImmediate(() => order.push('turn'));
+    };
+    const all = ['a', 'b', 'c'].map(encodeOne);
+    await crew.close();
+    expect(order.filter((each) => each !== 'turn')).toEqual(['a', 'b', 'c']);
+    expect(order.slice(0, 5)).toEqual(['a', 'turn', 'b', 'turn', 'c']);
+    await Promise.all(all);
+  });
 });
 
 describe('a pool of workers', () => {
