@@ -8,6 +8,7 @@
  */
 import { sameBytes } from '../bytes/hex.ts';
 import { StoreError } from '../errors.ts';
+import { BackupRecords } from './backup-records.ts';
 import { CollectionTable } from './collection-table.ts';
 import { CatalogDatabase } from './database.ts';
 import { isPackName, type LostFrameRow, PackRecords } from './pack-records.ts';
@@ -15,6 +16,7 @@ import { PackTable } from './pack-table.ts';
 import {
   ALL_ROWS,
   checkRow,
+  decodeIntact,
   rowChecksum,
   type PackRow,
   type SegmentRow,
@@ -70,6 +72,8 @@ export class Catalog {
   readonly #packs: PackTable;
   /** What is known of the health of packs. */
   readonly packRecords: PackRecords;
+  /** What backups have been made. */
+  readonly backupRecords: BackupRecords;
   readonly #database: CatalogDatabase;
 
   private constructor(database: CatalogDatabase) {
@@ -78,6 +82,7 @@ export class Catalog {
     this.snapshots = new SnapshotTable(database);
     this.collections = new CollectionTable(database, this.#packs, this.snapshots);
     this.packRecords = new PackRecords(database);
+    this.backupRecords = new BackupRecords(database);
   }
 
   /**
@@ -127,14 +132,24 @@ export class Catalog {
     return this.timelines().map(({ name }) => name);
   }
 
-  /** All timelines by name, and the greatest sequence that each ever gave. */
+  /** All timelines by name, and the greatest sequence that each ever gave. @throws StoreError. */
   timelines(): { readonly name: string; readonly lastSequence: number }[] {
-    return this.#database
-      .all<TimelineColumns>('SELECT * FROM timelines ORDER BY name')
-      .map(({ number, name, last_sequence: lastSequence, checksum }) => {
-        checkRow(this.#file, 'timelines', number, [number, name, lastSequence], checksum);
-        return { name, lastSequence };
-      });
+    const damage: StoreError[] = [];
+    const timelines = this.intactTimelines(damage);
+    for (const error of damage) throw error;
+    return timelines;
+  }
+
+  /** The same; damaged rows go on the list instead. */
+  intactTimelines(
+    damage: StoreError[],
+  ): { readonly name: string; readonly lastSequence: number }[] {
+    const rows = this.#database.all<TimelineColumns>('SELECT * FROM timelines ORDER BY name');
+    return decodeIntact(rows, damage, (row) => {
+      const { number, name, last_sequence: lastSequence, checksum } = row;
+      checkRow(this.#file, 'timelines', number, [number, name, lastSequence], checksum);
+      return { name, lastSequence };
+    });
   }
 
   /**
@@ -280,12 +295,6 @@ export class Catalog {
       this.#database.run('DELETE FROM damaged_packs');
       this.#database.run('DELETE FROM checked_snapshots');
     });
-  }
-
-  /** The greatest sequence that each timeline ever gave. */
-  lastSequences(): ReadonlyMap<string, number> {
-    const names = this.timelineNames();
-    return new Map(names.map((name) => [name, this.snapshots.nextSequence(name) - 1]));
   }
 
   /** How much there is. */

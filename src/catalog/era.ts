@@ -8,6 +8,8 @@
 const GENERATIONS = 2 ** 20;
 
 const MS_PER_SECOND = 1000;
+/** Clocks of the year 2242 and later are not believed: generations must stay exact numbers. */
+const MAX_SECONDS = 2 ** 33 - 2 ** 20;
 
 /** The era of a generation: of a store that was never repaired, 0. */
 export function eraOf(generation: number): number {
@@ -20,5 +22,6 @@ export function eraOf(generation: number): number {
  * @param known the greatest generation that is known.
  */
 export function nextEra(known: number, nowMs: number): number {
-  return Math.max(eraOf(known) + 1, Math.floor(nowMs / MS_PER_SECOND)) * GENERATIONS;
+  const seconds = Math.floor(nowMs / MS_PER_SECOND);
+  return Math.max(eraOf(known) + 1, seconds < MAX_SECONDS ? seconds : 0) * GENERATIONS;
 }

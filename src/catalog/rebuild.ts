@@ -32,7 +32,7 @@ export interface SnapshotToWrite {
 /** All that a catalog is to hold. Everything refers to packs and timelines of this very list. */
 export interface CatalogContent extends Pick<
   SalvagedCatalog,
-  'timelines' | 'tombstones' | 'retired' | 'lostFrames' | 'verified'
+  'timelines' | 'tombstones' | 'retired' | 'lostFrames' | 'verified' | 'damagedPacks'
 > {
   readonly storeId: Uint8Array;
   readonly generation: number;
@@ -116,6 +116,9 @@ function* rowsOf(database: CatalogDatabase, content: CatalogContent): Generator<
     yield* put('retired', [pack, gone, sizeBytes], false);
   }
   for (const { pack, atMs } of content.verified) yield* put('verified', [pack, atMs], false);
+  for (const { pack, atMs } of content.damagedPacks) {
+    yield* put('damaged_packs', [pack, atMs], false);
+  }
   for (const { pack, offset } of content.lostFrames) {
     yield* put('lost_frames', [pack, offset], false);
   }

@@ -60,6 +60,8 @@ export interface SalvagedCatalog {
   }[];
   readonly lostFrames: readonly { readonly pack: string; readonly offset: number }[];
   readonly verified: readonly { readonly pack: string; readonly atMs: number }[];
+  /** Packs that were found damaged when they were last read. */
+  readonly damagedPacks: readonly { readonly pack: string; readonly atMs: number }[];
   /** What is wrong with it. */
   readonly damage: readonly StoreError[];
 }
@@ -77,6 +79,7 @@ export function emptySalvage(damage: readonly StoreError[]): SalvagedCatalog {
     retired: [],
     lostFrames: [],
     verified: [],
+    damagedPacks: [],
     damage,
   };
 }
@@ -125,6 +128,17 @@ class Tables {
     this.#database = database;
     this.#file = file;
     this.#damage = damage;
+  }
+
+  /** Whether there is a table, which older catalogs may lack. */
+  has(table: string): boolean {
+    try {
+      const sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?";
+      return this.#database.prepare(sql).pluck().get(table) === 1;
+    } catch (error) {
+      if (!isSqliteDamage(error)) throw storageError('read the catalog', this.#file, error);
+      return false;
+    }
   }
 
   /** The rows of a table that can be read. */
@@ -209,7 +223,7 @@ function readTables(tables: Tables, damage: readonly StoreError[]): SalvagedCata
 /** Tables without checksums: of little weight each, so only their forms are looked at. */
 function readUnchecked(
   tables: Tables,
-): Pick<SalvagedCatalog, 'tombstones' | 'retired' | 'lostFrames' | 'verified'> {
+): Pick<SalvagedCatalog, 'tombstones' | 'retired' | 'lostFrames' | 'verified' | 'damagedPacks'> {
   const withPack = (table: string) =>
     tables.read(table).filter(({ pack }) => /^[0-9a-f]{64}$/.test(String(pack)));
   return {
@@ -223,11 +237,13 @@ function readUnchecked(
       pack: row['pack'] as string,
       offset: Number(row['offset']),
     })),
-    verified: withPack('verified').map((row) => ({
-      pack: row['pack'] as string,
-      atMs: Number(row['at_ms']),
-    })),
+    verified: withPack('verified').map(timeOf),
+    damagedPacks: tables.has('damaged_packs') ? withPack('damaged_packs').map(timeOf) : [],
   };
+}
+
+function timeOf({ pack, at_ms: atMs }: Row): { readonly pack: string; readonly atMs: number } {
+  return { pack: pack as string, atMs: Number(atMs) };
 }
 
 /** Also tables or columns that are not there: of a schema that is damaged. */

@@ -120,4 +120,10 @@ export const MIGRATIONS: readonly string[] = [
     at_ms         INTEGER NOT NULL       -- when it was last read: it was damaged
   ) STRICT;
   `,
+  `
+  CREATE TABLE backups (
+    number        INTEGER PRIMARY KEY AUTOINCREMENT,
+    token         BLOB    NOT NULL       -- 16 random bytes, the same as in the backup
+  ) STRICT;
+  `,
 ];

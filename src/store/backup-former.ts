@@ -3,10 +3,10 @@
  * later state of the same store.
  *
  * Within one era (catalog/era.ts) numbers tell: the generation, the changes of states, the greatest
- * sequences. Between two eras something was repaired, the store or the backup itself, and only what
- * was captured counts: a snapshot at a place that this store never gave, or gave to another, is one
- * that it never had. Any other that it does not know may be collected, or lost in a repair, so that
- * its packs stay.
+ * sequences; and the store knows every backup that was made of it. Between two eras something was
+ * repaired, the store or the backup itself, and only what was captured counts: a snapshot at a place
+ * that this store never gave, or gave to another, is one that it never had. Then nothing of the
+ * former backup goes: what a repair of the store has not found may be there.
  */
 import type { Catalog } from '../catalog/catalog.ts';
 import { eraOf } from '../catalog/era.ts';
@@ -26,25 +26,40 @@ export interface Knowledge {
   /** Packs that it has let go of, and whose files may still be there. */
   readonly retired: readonly NamedPack[];
   readonly lostFrames: readonly LostFrameRow[];
+  /** Names of packs that were found damaged when they were last read. */
+  readonly damagedPacks: readonly string[];
   readonly snapshots: readonly SnapshotRow[];
   /** Ids of snapshots that are gone. */
   readonly tombstones: readonly string[];
   readonly lastSequences: ReadonlyMap<string, number>;
+  /** Whether some of them are not known, because their rows are damaged. */
+  readonly lacksTimelines: boolean;
+  /** Tokens of the backups that were made, the oldest first. */
+  readonly backups: readonly string[];
   readonly generation: number;
   readonly statesChanged: number;
+  /** Rows that cannot be read, and are in none of the lists. */
+  readonly damage: readonly StoreError[];
 }
 
-/** Reads it. Damaged rows of packs and snapshots are passed over. @throws StoreError CORRUPT. */
+/** Reads it. @throws StoreError CORRUPT when not even the generation can be read. */
 export function readKnowledge(catalog: Catalog): Knowledge {
+  const damage: StoreError[] = [];
+  const timelines = catalog.intactTimelines(damage);
+  const lacksTimelines = damage.length > 0;
   return {
-    packs: catalog.packs(),
+    packs: catalog.packs(0, damage),
     retired: catalog.collections.retired(),
     lostFrames: catalog.lostFrames(),
-    snapshots: catalog.snapshots.all([]),
+    damagedPacks: [...catalog.packRecords.damagedTimes(Infinity).keys()],
+    snapshots: catalog.snapshots.all(damage),
     tombstones: catalog.collections.tombstones(),
-    lastSequences: catalog.lastSequences(),
+    lastSequences: new Map(timelines.map(({ name, lastSequence }) => [name, lastSequence])),
+    lacksTimelines,
+    backups: catalog.backupRecords.all(),
     generation: catalog.generation,
     statesChanged: catalog.statesChanged,
+    damage,
   };
 }
 
@@ -62,7 +77,9 @@ export function checkMayReplace(former: Knowledge, own: Knowledge, file: string)
 
 /** A timeline that went on there. */
 function newerTimeline(former: Knowledge, own: Knowledge): string | undefined {
-  const isNewer = ([name, last]: [string, number]) => last > (own.lastSequences.get(name) ?? 0);
+  const unknown = own.lacksTimelines ? Infinity : 0;
+  const isNewer = ([name, last]: [string, number]) =>
+    last > (own.lastSequences.get(name) ?? unknown);
   return [...former.lastSequences].find(isNewer)?.[0];
 }
 
@@ -77,6 +94,8 @@ function otherSnapshot(former: Knowledge, own: Knowledge): string | undefined {
 
 function laterChange(former: Knowledge, own: Knowledge): string | undefined {
   if (!isOfOneEra(former, own)) return undefined;
+  const newest = former.backups.at(-1);
+  if (newest !== undefined && !own.backups.includes(newest)) return 'a later backup';
   if (former.generation > own.generation) return 'a later collection';
   // A collection begins to count anew.
   const isLater = former.generation === own.generation && former.statesChanged > own.statesChanged;
@@ -96,8 +115,7 @@ function unknownSnapshots(former: Knowledge, own: Knowledge): SnapshotRow[] {
 /** Packs of the former backup that a whole one in its place does not need. */
 export function unneededPacks(former: Knowledge, own: Knowledge): NamedPack[] {
   // Within an era, rows go by collections alone.
-  const mayBeLost = !isOfOneEra(former, own) && unknownSnapshots(former, own).length > 0;
-  if (mayBeLost) return [];
+  if (!isOfOneEra(former, own) || former.damage.length > 0 || own.damage.length > 0) return [];
   const known = new Set(own.packs.map(({ name }) => name));
   return [...former.packs, ...former.retired].filter(({ name }) => !known.has(name));
 }

@@ -2,9 +2,10 @@
  * Copies packs into a backup, each checked by its name while it is copied.
  *
  * What the target has already is left as it is when the former backup vouches for it, or its bytes
- * have their name: one that was cut off vouches for nothing. A pack that is damaged in the store is
- * copied all the same where the target has none, because most of its pages may be whole, and never
- * in the place of another.
+ * have their name: one that was cut off vouches for nothing, nor does one for a pack of which the
+ * store has lost something on record. A pack that is damaged in the store is copied all the same
+ * where the target has none, because most of its pages may be whole, and never in the place of
+ * another; it is put in its place behind the catalog that says that it is damaged.
  */
 import { startSha256 } from '#digest';
 import { toHex } from '../bytes/hex.ts';
@@ -35,9 +36,19 @@ export interface CopiedPacks {
   readonly copiedBytes: number;
   /** Packs that the target had already, whole. */
   readonly kept: number;
-  /** Names of those that the former backup vouched for, whatever the store has by now. */
-  readonly trusted: ReadonlySet<string>;
+  /** Names of those whose bytes are right in the target, and not in the store. */
+  readonly better: ReadonlySet<string>;
   readonly damaged: readonly DamagedSource[];
+  /** Puts damaged packs in their places: the catalog of the target must call them so already. */
+  placeDamaged(): void;
+}
+
+/** What is known of a pack. */
+export interface PackStanding {
+  /** Whether the former backup has the pack, and nothing of it lost or damaged on record. */
+  readonly isTrusted: boolean;
+  /** Whether frames of it are lost, as the store has on record. */
+  readonly hasLost: boolean;
 }
 
 const SLICE_BYTES = 1024 * 1024;
@@ -50,7 +61,9 @@ export class PackCopier {
   readonly #slice: Uint8Array = new Uint8Array(SLICE_BYTES);
   readonly #touched = new Set<string>();
   readonly #damaged: DamagedSource[] = [];
-  readonly #trusted = new Set<string>();
+  readonly #better = new Set<string>();
+  /** Paths in staging of what is damaged, by names. */
+  readonly #waiting = new Map<string, string>();
   #kept = 0;
   #copied = 0;
   #copiedBytes = 0;
@@ -61,17 +74,21 @@ export class PackCopier {
     this.#pacer = pacer;
   }
 
-  /** @param isTrusted whether the former backup has the pack, and nothing of it lost on record. */
-  async copy(pack: NamedPack, isTrusted: boolean): Promise<void> {
+  /** Copies a pack, unless the target has it. */
+  async copy(pack: NamedPack, { isTrusted, hasLost }: PackStanding): Promise<void> {
     await this.#pacer.pause();
     const { name, sizeBytes } = pack;
     const place = this.#target.layout.packFile(name);
     const there = factsOf(this.#context.files, place);
-    const isThere = there?.kind === 'file' && there.sizeBytes === sizeBytes;
-    if (isThere && (isTrusted || (await this.#read(place)) === name)) {
+    const isThere = there?.kind === 'file';
+    const isBelieved = isTrusted && !hasLost;
+    const mayBeWhole = isThere && there.sizeBytes === sizeBytes;
+    if (mayBeWhole && (isBelieved || (await this.#read(place)) === name)) {
       // One that was cut off may not have made its name durable.
-      if (isTrusted) this.#trusted.add(name);
-      else this.#touched.add(this.#target.layout.packDirectory(name));
+      if (!isBelieved) this.#touched.add(this.#target.layout.packDirectory(name));
+      // What a repair has written is right, and lacks in every copy what it did not find.
+      const source = this.#context.layout.packFile(name);
+      if (hasLost && (await this.#read(source)) !== name) this.#better.add(name);
       this.#kept += 1;
       return;
     }
@@ -81,10 +98,9 @@ export class PackCopier {
       const inBackup = isThere ? 'former' : damage.isComplete ? 'damaged' : 'missing';
       const file = this.#context.layout.packFile(name);
       this.#damaged.push({ name, file, message: damage.message, inBackup });
-      if (inBackup !== 'damaged') {
-        this.#context.files.removeTree(path);
-        return;
-      }
+      if (inBackup === 'damaged') this.#waiting.set(name, path);
+      else this.#context.files.removeTree(path);
+      return;
     }
     this.#putInPlace(path, name);
   }
@@ -155,6 +171,14 @@ export class PackCopier {
     this.#copiedBytes += files.lstat(layout.packFile(name)).sizeBytes;
   }
 
+  #placeDamaged(): void {
+    for (const [name, path] of this.#waiting) this.#putInPlace(path, name);
+    for (const name of this.#waiting.keys()) {
+      syncDirectory(this.#context.files, this.#target.layout.packDirectory(name));
+    }
+    if (this.#waiting.size > 0) syncDirectory(this.#context.files, this.#target.layout.packs);
+  }
+
   /** Makes durable what was copied. */
   async finish(): Promise<CopiedPacks> {
     const { files } = this.#context;
@@ -163,12 +187,16 @@ export class PackCopier {
       await this.#pacer.pause();
     }
     syncDirectory(files, this.#target.layout.packs);
+    const waiting = [...this.#waiting.values()].map((path) => files.lstat(path).sizeBytes);
     return {
-      copied: this.#copied,
-      copiedBytes: this.#copiedBytes,
+      copied: this.#copied + waiting.length,
+      copiedBytes: this.#copiedBytes + waiting.reduce((sum, bytes) => sum + bytes, 0),
       kept: this.#kept,
-      trusted: this.#trusted,
+      better: this.#better,
       damaged: this.#damaged,
+      placeDamaged: () => {
+        this.#placeDamaged();
+      },
     };
   }
 }

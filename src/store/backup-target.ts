@@ -179,6 +179,11 @@ function findDirectory(context: StoreContext, path: string): string {
 function checkContents(files: Files, layout: StoreLayout, storeId: Uint8Array): void {
   const { directory } = layout;
   const format = readFormat(files, layout.formatFile) ?? readFormat(files, markerOf(layout));
+  const wal = `${layout.catalogFile}-wal`;
+  if (format !== undefined && exists(files, wal) && !exists(files, layout.catalogFile)) {
+    const message = 'the catalog of the target is missing: repair the target first';
+    throw new StoreError('CORRUPT', message, { file: layout.catalogFile });
+  }
   if (format !== undefined) {
     if (sameBytes(format.storeId, storeId)) return;
     throw taken('the target is a backup of another store, or one itself', directory);

@@ -22,7 +22,7 @@ import {
 } from './backup-former.ts';
 import { BackupTarget } from './backup-target.ts';
 import { PackCopier, type CopiedPacks, type DamagedSource } from './backup-packs.ts';
-import { Pacer } from './clock.ts';
+import { newIdentity, Pacer } from './clock.ts';
 import type { OperationOptions, StoreContext } from './context.ts';
 import { readFormat } from './format-file.ts';
 import { groupBy } from './group-by.ts';
@@ -89,6 +89,7 @@ async function fill(
 ): Promise<BackupReport> {
   const { files } = context;
   const { signal } = options;
+  await record(context, signal);
   const path = target.staging.newPath('.sqlite');
   // Made here, because SQLite would make it readable for others.
   files.close(files.open(path, 'create'));
@@ -100,10 +101,10 @@ async function fill(
   let snapshots: number;
   let problems: readonly string[];
   try {
-    problems = catalog.check().map(({ summary }) => summary);
+    problems = [...catalog.check(), ...(former?.damage ?? [])].map(({ summary }) => summary);
     unneeded = findUnneeded(context, target, former, catalog);
     snapshots = catalog.snapshots.all([]).length;
-    copied = await copyPacks(context, target, { rows: catalog.packs(), former }, options);
+    copied = await copyPacks(context, target, { catalog, former }, options);
     checkIsUpToDate(context);
     await describeCopy(catalog, copied, former);
     if (problems.length > 0 || catalog.lostFrames().length > 0) unneeded = [];
@@ -113,10 +114,22 @@ async function fill(
   }
   signal?.throwIfAborted();
   target.finish(path);
+  copied.placeDamaged();
   for (const { name } of unneeded) files.unlink(target.layout.packFile(name));
   const { copiedBytes, kept, damaged: damagedPacks } = copied;
   const packs = { copied: copied.copied, copiedBytes, kept, removed: unneeded.length };
   return { target: target.layout.directory, snapshots, packs, damagedPacks, problems };
+}
+
+/** Notes in the catalog, and so in its copy, that there is one more backup. */
+async function record(context: StoreContext, signal: AbortSignal | undefined): Promise<void> {
+  if (context.staging === undefined) return;
+  try {
+    await context.catalog.backupRecords.add(newIdentity(), signal);
+  } catch (error) {
+    // On a full disk it is made all the same, as another one of the last that is known.
+    if (!(error instanceof StoreError && error.code === 'STORAGE')) throw error;
+  }
 }
 
 /** What the target knows; its -wal, if there is one, becomes part of its catalog. */
@@ -160,14 +173,18 @@ function findUnneeded(
 async function copyPacks(
   context: StoreContext,
   target: BackupTarget,
-  { rows, former }: { readonly rows: readonly NamedPack[]; readonly former: Knowledge | undefined },
+  { catalog, former }: { readonly catalog: Catalog; readonly former: Knowledge | undefined },
   { signal, onProgress }: OperationOptions,
 ): Promise<CopiedPacks> {
   const copier = new PackCopier(context, target, new Pacer(signal));
+  const rows = catalog.packs();
   const trusted = new Set(former?.packs.map(({ name }) => name));
   for (const { pack } of former?.lostFrames ?? []) trusted.delete(pack);
+  for (const pack of former?.damagedPacks ?? []) trusted.delete(pack);
+  const hasLost = new Set(catalog.lostFrames().map(({ pack }) => pack));
   for (const [i, row] of rows.entries()) {
-    await copier.copy(row, trusted.has(row.name));
+    const isTrusted = trusted.has(row.name);
+    await copier.copy(row, { isTrusted, hasLost: hasLost.has(row.name) });
     onProgress?.({ phase: 'packs', done: i + 1, total: rows.length });
   }
   return await copier.finish();
@@ -179,11 +196,11 @@ async function copyPacks(
  */
 async function describeCopy(
   catalog: Catalog,
-  { trusted, damaged }: CopiedPacks,
+  { better, damaged }: CopiedPacks,
   former: Knowledge | undefined,
 ): Promise<void> {
   await catalog.forgetOriginal();
-  const others = new Set([...trusted, ...damaged.map(({ name }) => name)]);
+  const others = new Set([...better, ...damaged.map(({ name }) => name)]);
   const untrue = catalog.lostFrames().filter(({ pack }) => others.has(pack));
   await catalog.packRecords.removeLostFrames(untrue);
   const recorded = groupBy(former?.lostFrames ?? [], ({ pack }) => pack);

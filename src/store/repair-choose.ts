@@ -173,6 +173,7 @@ export function contentOf(
     retired: salvage.retired.filter(({ pack }) => !here.has(pack)),
     lostFrames: findings.lostFrames.filter(({ pack }) => here.has(pack)),
     verified: salvage.verified.filter(({ pack }) => here.has(pack)),
+    damagedPacks: salvage.damagedPacks.filter(({ pack }) => here.has(pack)),
   };
 }
 

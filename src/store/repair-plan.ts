@@ -8,6 +8,7 @@ import { writeCatalog } from '../catalog/rebuild.ts';
 import { REMOVED } from '../catalog/snapshot-rows.ts';
 import { isDamage } from '../errors.ts';
 import type { Files } from '../files/files.ts';
+import { WHOLE_PACK } from '../pack/lost-frames.ts';
 import type { PackSet } from '../pack/pack-set.ts';
 import { newIdentity, now, type Pacer } from './clock.ts';
 import type { OperationOptions } from './context.ts';
@@ -150,12 +151,16 @@ async function scanAll(
   const listed = listedSegments(salvage);
   // One that is not known may have been written by a repair that was cut off, with what is lost.
   const hasLost = salvage.lostFrames.length > 0;
+  // Of one that was lost as a whole nobody has read the frames, though its tables may be back.
+  const whole = salvage.lostFrames.filter(({ offset }) => offset === WHOLE_PACK);
+  const unread = new Set(whole.map(({ pack }) => pack));
   // Of copies that have as much, the one that counts is the one of the catalog: what stands on it,
   // and what it stands on, is known to be there.
   const inOrder = [...names].sort((a, b) => Number(known.has(b)) - Number(known.has(a)));
   for (const [i, name] of inOrder.entries()) {
     try {
-      const everyFrame = work.everyFrame || (hasLost && !known.has(name));
+      const isUnread = unread.has(name) || (hasLost && !known.has(name));
+      const everyFrame = work.everyFrame || isUnread;
       const pack = await scanPack(work, name, everyFrame, pacer);
       scanned.push({ ...pack, listed: listed.get(name) ?? new Set() });
     } catch (error) {

@@ -18,3 +18,11 @@ it('counts on within an era, from 0 in a store that was never repaired', () => {
   expect(eraOf(first + 1000)).toBe(eraOf(first));
   expect(Number.isSafeInteger(nextEra(0, NOW_MS * 4))).toBe(true);
 });
+
+it('leaves room for later generations, though the clock is centuries ahead', () => {
+  for (const year of [2242, 2300, 9999]) {
+    const generation = nextEra(12, Date.UTC(year, 11, 31));
+    expect(generation).toBe(2 ** 20);
+    expect(Number.isSafeInteger(nextEra(generation, NOW_MS) + 2 ** 20)).toBe(true);
+  }
+});

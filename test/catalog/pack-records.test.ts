@@ -132,7 +132,7 @@ describe('a copy', () => {
     expect([...copied.packRecords.verifiedTimes(Date.now())]).toEqual([]);
     expect([...copied.packRecords.damagedTimes(Date.now())]).toEqual([]);
     expect(copied.packs()).toEqual(catalog.packs());
-    expect([...copied.lastSequences()]).toEqual([['web', 1]]);
+    expect(copied.timelines()).toEqual([{ name: 'web', lastSequence: 1 }]);
     expect(catalog.leaseNames()).toEqual(['mine']);
   });
 

@@ -86,9 +86,11 @@ describe('what could heal a damaged pack stays in the backup', () => {
     await expectFailure(() => store.backup(target, { onProgress, signal: controller.signal }), {
       code: 'ABORTED',
     });
-    expect(packFiles(target)).toHaveLength(1);
+    // Nothing says yet that it is damaged.
+    expect(packFiles(target)).toEqual([]);
     const { damagedPacks } = await store.backup(target);
-    expect(damagedPacks).toMatchObject([{ inBackup: 'former' }]);
+    expect(damagedPacks).toMatchObject([{ inBackup: 'damaged' }]);
+    expect(packFiles(target)).toHaveLength(2);
     await collectAgain(store);
     await store.backup(target);
     await expectHealed(target);

@@ -9,9 +9,9 @@ import { temporaryPaths } from '../support/temporary.ts';
 
 const newPath = temporaryPaths();
 
-if (process.env['CRIU_TIMELINE_GOLDEN'] === 'write') await writeGolden(3, newPath);
+if (process.env['CRIU_TIMELINE_GOLDEN'] === 'write') await writeGolden(4, newPath);
 
-test.each([1, 2, 3])(
+test.each([1, 2, 3, 4])(
   'a store whose catalog has version %d is read, verified, repaired and gone on with',
   async (version) => {
     expect(statSync(`${goldenPath(version)}.tar.zst`).size).toBeLessThan(200_000);

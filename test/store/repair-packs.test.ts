@@ -1,6 +1,7 @@
 /** Repairs of stores whose packs are damaged: what is whole comes back, the rest is named. */
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { type RepairReport, SnapshotStore, StoreError } from '../../src/index.ts';
 import { damageBlock } from '../support/damaged-store.ts';
@@ -161,4 +162,24 @@ test('a file in packs/ that is no pack is taken away, and nothing is built anew'
   expect(report).toMatchObject({ catalog: 'kept', packs: { damaged: [{ now: 'taken away' }] } });
   expect(() => readFileSync(stranger)).toThrow(/ENOENT/);
   await expectTruth(rich, report);
+});
+
+test('a pack that was found damaged is still on record when the catalog is written anew', async () => {
+  const { directory } = await copyOfOriginal();
+  const packs = await packsOf(directory);
+  const [damaged, gone] = packs.filter(({ manifestOffset }) => manifestOffset > 0) as [
+    StoredPack,
+    StoredPack,
+  ];
+  damageBlock(damaged.path, damaged.manifestOffset, 60);
+  {
+    await using store = await openUnmanaged(directory);
+    expect((await store.verify()).damagedPacks).toMatchObject([{ file: damaged.path }]);
+  }
+  rmSync(gone.path);
+  expect(await SnapshotStore.repair(directory)).toMatchObject({ catalog: 'rebuilt' });
+  const catalog = new Database(join(directory, 'catalog.sqlite'), { readonly: true });
+  const names = catalog.prepare('SELECT pack FROM damaged_packs').pluck().all();
+  catalog.close();
+  expect(names).toEqual([basename(damaged.path, '.pack')]);
 });
