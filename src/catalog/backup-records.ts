@@ -1,7 +1,7 @@
 /**
- * Which backups have been made of a store: random tokens, which the catalog of the store has as well
- * as that of the backup. A backup whose last token the store does not know was made of a later state:
- * the store is one that an older copy was put in the place of.
+ * Which backups have been made of a store: random tokens, which the catalog of the store has as
+ * well as that of the backup. A backup whose last token the store does not know was made of a later
+ * state: the store is one that an older copy was put in the place of.
  */
 import { toHex } from '../bytes/hex.ts';
 import type { CatalogDatabase } from './database.ts';

@@ -170,8 +170,8 @@ export class Catalog {
    * Segments with a number above `after`, the oldest first, each to be checked when it is used: as
    * rows of a SegmentTable.
    */
-  uncheckedSegments(after: number, limit: number): Uint8Array {
-    return this.#packs.uncheckedSegments(after, limit);
+  uncheckedSegments(after: number): Uint8Array {
+    return this.#packs.uncheckedSegments(after);
   }
 
   /** The segments with these numbers, checked; without those that are gone or damaged. */

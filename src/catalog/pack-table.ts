@@ -32,22 +32,30 @@ const SEGMENTS = `SELECT ${linesOf(SEGMENT_COLUMNS, PACK_COLUMNS)}
   FROM segments JOIN packs ON packs.number = segments.pack
   WHERE segments.number > ? ORDER BY segments.number LIMIT ?`;
 
-// One value for all rows: a value for each took five times as long. What `unhex` cannot read is
-// NULL, which is left out, as is what would be of another length.
+// One value for all rows: a value for each took five times as long. No row may become NULL, which
+// would be left out: a number that is none becomes 0, and so does a name. There is no upper bound,
+// since rows are found by their numbers: behind one that is damaged, SQLite would look no further.
 const UNCHECKED = `SELECT CAST(group_concat(row, '') AS BLOB) FROM (
-    SELECT identity || unhex(packs.name) || unhex(printf('%08x%08x', local, segments.number)) AS row
+    SELECT identity || coalesce(unhex(packs.name), zeroblob(32)) || unhex(printf('%08x%08x', local,
+        iif(segments.number <= 0xffffffff, segments.number, 0))) AS row
     FROM segments JOIN packs ON packs.number = segments.pack
-    WHERE segments.number > ? AND segments.number <= 0xffffffff
+    WHERE segments.number > ?
       AND typeof(identity) = 'blob' AND length(identity) = 16
       AND typeof(packs.name) = 'text' AND length(packs.name) = 64
       AND typeof(local) = 'integer' AND local BETWEEN 0 AND 0xffffffff
-    ORDER BY segments.number LIMIT ?)`;
+    ORDER BY segments.number)`;
 
 type SegmentLine = readonly [number: number, identity: string, pack: number, local: number];
 
 const SEGMENTS_AMONG = `SELECT ${linesOf(SEGMENT_COLUMNS, PACK_COLUMNS)}
   FROM segments JOIN packs ON packs.number = segments.pack
   WHERE segments.number IN (SELECT value FROM json_each(?))`;
+
+/**
+ * A capture every second gives so many numbers in four years. Behind one that damage has made of
+ * another, nothing is added: readers hold memory for all numbers up to the last.
+ */
+const MAX_SEGMENT = 2 ** 27;
 
 /** A segment as a pack holds it. */
 export interface SegmentToAdd {
@@ -130,12 +138,13 @@ export class PackTable {
 
   /**
    * Where segments with a number above `after` are, the oldest first, their checksums not looked
-   * at: 2,000 take 1.5 ms, and not 25. What cannot be a segment is left out.
+   * at: 2,000 take 1.5 ms, and not 25. What cannot be a segment is left out; a number or a name
+   * that cannot be one is 0.
    *
    * @returns rows of 56 bytes: identity, name of the pack, local number and number (big-endian).
    */
-  uncheckedSegments(after: number, limit: number): Uint8Array {
-    return this.#database.bytes(UNCHECKED, after, limit);
+  uncheckedSegments(after: number): Uint8Array {
+    return this.#database.bytes(UNCHECKED, after);
   }
 
   /** Adds a pack, unless the same bytes are known already, and returns its number. */
@@ -155,9 +164,14 @@ export class PackTable {
     return number;
   }
 
-  /** Adds a segment that is in a pack. */
+  /** Adds a segment that is in a pack. @throws StoreError CORRUPT. */
   addSegment(pack: number, segment: SegmentToAdd): void {
-    this.#putSegment(this.nextNumber('segments'), pack, segment);
+    const number = this.nextNumber('segments');
+    if (number > MAX_SEGMENT) {
+      const { file } = this.#database;
+      throw new StoreError('CORRUPT', `a segment has the number ${number - 1}`, { file });
+    }
+    this.#putSegment(number, pack, segment);
   }
 
   /** Says that a segment is in another pack from here on. */

@@ -23,6 +23,14 @@ const FIRST_CAPACITY = 64;
 /** Places of the hash table for each row. */
 const LOAD = 4;
 
+/** An identity that is looked for alone, aligned: memory for each took as long as the search. */
+const one = wordsAndBytes(IDENTITY_WORDS);
+
+function wordsAndBytes(count: number): { readonly words: Uint32Array; readonly bytes: Uint8Array } {
+  const words = new Uint32Array(count);
+  return { words, bytes: new Uint8Array(words.buffer) };
+}
+
 /** Identities, numbers and packs of segments. */
 export class SegmentTable {
   /** The shared memory of the table; replaced when it grows. */
@@ -124,9 +132,9 @@ export class SegmentTable {
 
   /** The number of the segment with this identity; 0 when it is not known. */
   find(identity: Uint8Array): number {
-    const numbers = new Int32Array(1);
-    this.findAll(identity, numbers);
-    return numbers[0] as number;
+    if (identity.length !== SEGMENT_ID_BYTES) return 0;
+    one.bytes.set(identity);
+    return this.#findAt(one.words, 0);
   }
 
   /**
@@ -138,20 +146,19 @@ export class SegmentTable {
   findAll(identities: Uint8Array, numbers: Int32Array): void {
     // A copy, since words must be aligned.
     const wanted = new Uint32Array(new Uint8Array(identities).buffer);
-    const places = this.#places;
     for (let i = 0; i < numbers.length; i++) {
-      if (numbers[i] !== 0) continue;
-      const at = i * IDENTITY_WORDS;
-      let place = (wanted[at] as number) % places.length;
-      for (;;) {
-        const number = places[place] as number;
-        if (number === 0) break;
-        if (this.#isAt(number, wanted, at) && this.has(number)) {
-          numbers[i] = number;
-          break;
-        }
-        place = (place + 1) % places.length;
-      }
+      if (numbers[i] === 0) numbers[i] = this.#findAt(wanted, i * IDENTITY_WORDS);
+    }
+  }
+
+  #findAt(wanted: Uint32Array, at: number): number {
+    const places = this.#places;
+    let place = (wanted[at] as number) % places.length;
+    for (;;) {
+      const number = places[place] as number;
+      if (number === 0) return 0;
+      if (this.#isAt(number, wanted, at) && this.has(number)) return number;
+      place = (place + 1) % places.length;
     }
   }
 

@@ -39,6 +39,8 @@ export class LeafBuffer {
 
 /** Of this thread. */
 const free: LeafBuffer[] = [];
+/** More are not kept: many restores may have run at once, once. */
+const MAX_FREE = 2;
 
 /** A buffer that nobody uses, until it is given back. */
 export function takeLeafBuffer(): LeafBuffer {
@@ -47,5 +49,5 @@ export function takeLeafBuffer(): LeafBuffer {
 
 /** Gives it back. */
 export function giveLeafBuffer(buffer: LeafBuffer): void {
-  free.push(buffer);
+  if (free.length < MAX_FREE) free.push(buffer);
 }

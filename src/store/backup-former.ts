@@ -2,11 +2,11 @@
  * Whether a backup may take the place of the former one, and what of that may go then: it must be a
  * later state of the same store.
  *
- * Within one era (catalog/era.ts) numbers tell: the generation, the changes of states, the greatest
- * sequences; and the store knows every backup that was made of it. Between two eras something was
- * repaired, the store or the backup itself, and only what was captured counts: a snapshot at a place
- * that this store never gave, or gave to another, is one that it never had. Then nothing of the
- * former backup goes: what a repair of the store has not found may be there.
+ * Within one era (catalog/era.ts) numbers tell: the generation, the changes of states, the
+ * greatest sequences; and the store knows every backup that was made of it. Between two eras
+ * something was repaired, the store or the backup itself, and only what was captured counts: a
+ * snapshot at a place that this store never gave, or gave to another, is one that it never had.
+ * Then nothing of the former backup goes: what a repair of the store has not found may be there.
  */
 import type { Catalog } from '../catalog/catalog.ts';
 import { eraOf } from '../catalog/era.ts';

@@ -23,9 +23,6 @@ const ROWS_IN_ONE_GO = 200;
 /** Room is made up to the last number: where more than these have no rows, it may be damaged. */
 const MAX_MISSING = 2 ** 20;
 
-/** Rows of one query, of 56 bytes each. */
-const UNCHECKED_ROWS = 16_384;
-
 /** Where a segment is: in a pack, under a local number there. */
 export interface PlacedSegment {
   readonly identity: Uint8Array;
@@ -98,16 +95,13 @@ export class SegmentDirectory {
     if (this.#isDamaged || !this.#addUnchecked()) this.#addChecked(this.#lastNumber);
   }
 
-  /** @returns false where numbers are not what they must be; those before are added. */
+  /** @returns false, with nothing added, where numbers are not what they must be. */
   #addUnchecked(): boolean {
-    for (let isLeft = true; isLeft;) {
-      const rows = this.#catalog.uncheckedSegments(this.#lastNumber, UNCHECKED_ROWS);
-      const last = lastNumberOf(rows, this.#lastNumber);
-      if (last === undefined) return false;
-      this.table.addRows(rows);
-      this.#lastNumber = last;
-      isLeft = rows.length === UNCHECKED_ROWS * SEGMENT_ROW_BYTES;
-    }
+    const rows = this.#catalog.uncheckedSegments(this.#lastNumber);
+    const last = lastNumberOf(rows, this.#lastNumber);
+    if (last === undefined) return false;
+    this.table.addRows(rows);
+    this.#lastNumber = last;
     return true;
   }
 
@@ -136,11 +130,17 @@ export class SegmentDirectory {
 
   /** The same of several, whose rows are read at once. */
   findAll(identities: readonly Uint8Array[]): number[] {
-    const numbers = identities.map((identity) => this.table.find(identity));
+    const numbers = this.#findAll(identities);
     const unchecked = numbers.filter((number) => number !== 0 && !this.#isChecked(number));
     if (unchecked.length === 0) return numbers;
     this.#check(unchecked);
-    return identities.map((identity) => this.table.find(identity));
+    return this.#findAll(identities);
+  }
+
+  #findAll(identities: readonly Uint8Array[]): number[] {
+    const numbers = new Int32Array(identities.length);
+    this.table.findAll(Buffer.concat(identities), numbers);
+    return [...numbers];
   }
 
   /** Where the segment with this number of the catalog is. */

@@ -173,7 +173,7 @@ describe('the former backup', () => {
     await expectBackup(target, [1]);
   });
 
-  test('keeps a file that is longer than it must be where the store has damaged bytes', async () => {
+  test('keeps a file that is longer than it must be where the store is damaged', async () => {
     const store = await storeOf([1]);
     const target = newPath();
     await store.backup(target);

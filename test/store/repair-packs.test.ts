@@ -164,7 +164,7 @@ test('a file in packs/ that is no pack is taken away, and nothing is built anew'
   await expectTruth(rich, report);
 });
 
-test('a pack that was found damaged is still on record when the catalog is written anew', async () => {
+test('a pack that was found damaged is still on record in a catalog written anew', async () => {
   const { directory } = await copyOfOriginal();
   const packs = await packsOf(directory);
   const [damaged, gone] = packs.filter(({ manifestOffset }) => manifestOffset > 0) as [

@@ -6,6 +6,7 @@ import { rowChecksum } from '../../src/catalog/rows.ts';
 import { SegmentTable } from '../../src/pack/segment-table.ts';
 import { Pacer } from '../../src/store/clock.ts';
 import { SegmentDirectory } from '../../src/store/segment-directory.ts';
+import { expectFailure } from '../support/failures.ts';
 import { captureOf, newCatalog, openCatalog, openRaw } from '../support/made-catalogs.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 
@@ -23,7 +24,7 @@ async function made(...changes: readonly string[]): Promise<Catalog> {
 }
 
 /** A catalog of three segments, of which bytes of the second one's row are others. */
-async function damaged(change: (row: Buffer) => void): Promise<Catalog> {
+async function damaged(change: (row: Buffer, leaf: Buffer) => void): Promise<Catalog> {
   const file = nextPath();
   const catalog = await newCatalog(file);
   for (const n of [1, 2, 3]) await catalog.commitCapture(captureOf(n));
@@ -38,7 +39,7 @@ async function damaged(change: (row: Buffer) => void): Promise<Catalog> {
   const leaf = bytes.subarray((page - 1) * pageBytes, page * pageBytes);
   // A leaf of a table (13) has pointers to its cells from byte 8 on, in the order of rows.
   expect([leaf[0], leaf.readUInt16BE(3)]).toEqual([13, 3]);
-  change(leaf.subarray(leaf.readUInt16BE(8 + 2)));
+  change(leaf.subarray(leaf.readUInt16BE(8 + 2)), leaf);
   writeFileSync(file, bytes);
   return await openCatalog(file);
 }
@@ -91,18 +92,52 @@ describe('a directory of segments', () => {
     expect([...directory.numbers()]).toEqual([1, 2, 3, 4]);
   });
 
-  it('knows those of many queries', async () => {
+  it('knows tens of thousands, and leaves out none behind a pack without a name', async () => {
     const count = 40_000;
-    const directory = directoryOf(
-      await made(`WITH RECURSIVE n (n) AS (SELECT 4 UNION SELECT n + 1 FROM n WHERE n < ${count})
-        INSERT INTO segments SELECT n, randomblob(16), 1, n, 0, 0, x'00' FROM n WHERE n <> 77`),
-    );
-    const numbers = directory.filter((number) => number !== 88);
-    expect(numbers).toEqual(
-      Array.from({ length: count }, (_, i) => i + 1).filter((n) => n !== 77 && n !== 88),
-    );
+    const catalog = await made(`WITH RECURSIVE
+      n (n) AS (SELECT 4 UNION SELECT n + 1 FROM n WHERE n < ${count})
+      INSERT INTO segments SELECT n, randomblob(16), 1, n, 0, 0, x'00' FROM n WHERE n <> 77;
+      UPDATE packs SET name = substr(name, 1, 63) || 'x' WHERE number = 2`);
+    const directory = directoryOf(catalog);
+    const numbers = Array.from({ length: count }, (_, i) => i + 1).filter((n) => n !== 77);
+    expect(directory.filter((number) => number !== 88)).toEqual(numbers.filter((n) => n !== 88));
     expect(directory.table.local(count)).toBe(count);
     expect(directory.table.packName(count)).toBe(packName(1));
+    expect(described(directory)).toEqual([FIRST, 'unknown', THIRD]);
+  });
+
+  it.each([
+    [0xa0, 4],
+    [0x80, 7],
+  ])(
+    'finds those behind a row over whose number are bytes of %d, %d times',
+    async (byte, count) => {
+      const catalog = await damaged((row) => {
+        row.fill(byte, 1, 1 + count);
+      });
+      expect(described(directoryOf(catalog))).toEqual([FIRST, 'unknown', THIRD]);
+    },
+  );
+
+  it('gets none behind a number that only damage can have made', async () => {
+    const catalog = await made('UPDATE segments SET number = 1 << 33 WHERE number = 2');
+    const error = { code: 'CORRUPT', message: /a segment has the number 8589934592/ } as const;
+    await expectFailure(() => catalog.commitCapture(captureOf(4)), error);
+    expect(described(directoryOf(catalog))).toEqual([FIRST, 'unknown', THIRD]);
+  });
+
+  it('says so where the place of a row has become another', async () => {
+    const catalog = await damaged((_, leaf) => {
+      leaf.writeUInt8(0x39, 9);
+    });
+    const directory = new SegmentDirectory(catalog);
+    try {
+      directory.refresh();
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'CORRUPT' });
+      return;
+    }
+    expect(directory.filter(() => true).length).toBeGreaterThanOrEqual(2);
   });
 
   it.each([
