@@ -15,7 +15,7 @@ export const LONG_SUITES: readonly string[] = [
   'test/store/{crashes,nth-failures,failing-system,file-histories}.test.ts',
   'test/store/{collected-histories,collect-{aborts,beside,damage,many,namespaces,states}}.test.ts',
   'test/store/{damage,chain-damage,heads,warm-captures,delta-chains,hostile-archives}.test.ts',
-  'test/store/{incremental-archives,backup,backup-former,collect-views,collect-bounded,states,abort,retired}.test.ts',
+  'test/store/{incremental-archives,backup,backup-{former,trust},collect-views,collect-bounded,states,abort,retired}.test.ts',
   'test/cli/{retention,archives}.test.ts',
   'test/live/{podman,podman-itself,criu-itself,mapped-files}.test.ts',
   'test/support/listing.test.ts',

@@ -59,8 +59,8 @@ function lookAt(
       asked = lookout.lookFurther(names, at, asked);
       ready = first + lookout.ready(number);
     }
-    expect(ready).toBeGreaterThan(at);
-    expect(asked).toBeGreaterThanOrEqual(ready);
+    // Not by expect, which takes a second for so many.
+    if (ready <= at || asked < ready) throw new Error(`${at} of ${ready} ready, ${asked} asked`);
     return lookout.answers.facts(lookout.placeOf(number));
   });
 }
