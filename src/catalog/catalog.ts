@@ -136,7 +136,8 @@ export class Catalog {
   timelines(): { readonly name: string; readonly lastSequence: number }[] {
     const damage: StoreError[] = [];
     const timelines = this.intactTimelines(damage);
-    for (const error of damage) throw error;
+    const [first] = damage;
+    if (first !== undefined) throw first;
     return timelines;
   }
 

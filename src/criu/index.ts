@@ -35,9 +35,9 @@ export { readMessages, type ReadImage } from './read-messages.ts';
 export {
   type CriuMessage,
   decodeMessage,
-  prepareMessage,
   encodeMessage,
   type ImagePlace,
+  prepareMessage,
   unknownFields,
 } from './schema.ts';
 export { sharedMappings } from './shared-mappings.ts';

@@ -4,15 +4,9 @@ import { basename, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { SnapshotStore } from '../../src/index.ts';
-import { dump, storeOf } from '../support/backups.ts';
-import { damageBlock } from '../support/damaged-store.ts';
+import { dump, repairedWithoutFrame, storeOf } from '../support/backups.ts';
 import { expectFailure } from '../support/failures.ts';
-import {
-  packFiles,
-  packsOf,
-  type StoredFrame,
-  type StoredPack,
-} from '../support/store-contents.ts';
+import { packFiles } from '../support/store-contents.ts';
 import { expectRestores } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 import { openUnmanaged } from '../support/unmanaged-stores.ts';
@@ -102,32 +96,21 @@ describe('a pack that a repair has written without what it could not find', () =
     const store = await storeOf([1]);
     const target = newPath();
     await store.backup(target);
-    await using repaired = await repairedWithoutFrame(store);
+    const directory = await repairedWithoutFrame(store);
+    await using repaired = await openUnmanaged(directory);
     expect(await repaired.backup(target)).toMatchObject({ packs: { removed: 0 } });
     await expectHealed(target);
   });
 
   test('is no base in the backup either for what is captured there', async () => {
     const target = newPath();
-    await using repaired = await repairedWithoutFrame(await storeOf([1]));
+    const directory = await repairedWithoutFrame(await storeOf([1]));
+    await using repaired = await openUnmanaged(directory);
     await repaired.backup(target);
     await using copy = await openUnmanaged(target);
     await expectRestores(await copy.timeline('new').capture({ images: dump(1) }), dump(1));
   });
 });
-
-/** Loses a frame, of which the cache alone tells which pages those were, and repairs. */
-async function repairedWithoutFrame(store: SnapshotStore): Promise<SnapshotStore> {
-  const { directory } = store;
-  await store.close();
-  const [{ path, frames, digests }] = (await packsOf(directory)) as [StoredPack];
-  for (const { offset, blockBytes } of [frames[0] as StoredFrame, ...digests]) {
-    damageBlock(path, offset, blockBytes);
-  }
-  await SnapshotStore.repair(directory);
-  expect(packFiles(directory).filter((other) => other === path)).toEqual([]);
-  return await openUnmanaged(directory);
-}
 
 /** A store with a damaged pack, whose pages it has captured again. */
 async function recaptured(): Promise<SnapshotStore> {

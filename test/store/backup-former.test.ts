@@ -3,7 +3,7 @@ import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { SnapshotStore } from '../../src/index.ts';
-import { dump, expectBackup, storeOf } from '../support/backups.ts';
+import { dump, expectBackup, loseCatalog, storeOf } from '../support/backups.ts';
 import { expectFailure } from '../support/failures.ts';
 import { packFiles } from '../support/store-contents.ts';
 import { openStore } from '../support/stores.ts';
@@ -14,12 +14,6 @@ const newPath = temporaryPaths();
 const REFUSED = { code: 'EXISTS', message: /what the store does not/ } as const;
 
 afterEach(() => void vi.useRealTimers());
-
-function loseCatalog(directory: string): void {
-  for (const end of ['', '-wal', '-shm']) {
-    rmSync(join(directory, `catalog.sqlite${end}`), { force: true });
-  }
-}
 
 function cutCatalog(directory: string): void {
   const file = join(directory, 'catalog.sqlite');

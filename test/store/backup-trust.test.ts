@@ -4,15 +4,16 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { SnapshotStore } from '../../src/index.ts';
-import { dump, expectBackup, storeOf } from '../support/backups.ts';
+import {
+  dump,
+  expectBackup,
+  loseCatalog,
+  repairedWithoutFrame,
+  storeOf,
+} from '../support/backups.ts';
 import { damageBlock } from '../support/damaged-store.ts';
 import { expectFailure } from '../support/failures.ts';
-import {
-  packFiles,
-  packsOf,
-  type StoredFrame,
-  type StoredPack,
-} from '../support/store-contents.ts';
+import { packFiles, packsOf, type StoredPack } from '../support/store-contents.ts';
 import { expectRestores, openStore } from '../support/stores.ts';
 import { temporaryPaths } from '../support/temporary.ts';
 import { openUnmanaged } from '../support/unmanaged-stores.ts';
@@ -28,12 +29,6 @@ async function damageFrame(store: SnapshotStore): Promise<void> {
   chmodSync(path, 0o600);
   writeFileSync(path, bytes);
   await store.verify();
-}
-
-function loseCatalog(directory: string): void {
-  for (const end of ['', '-wal', '-shm']) {
-    rmSync(join(directory, `catalog.sqlite${end}`), { force: true });
-  }
 }
 
 function change(directory: string, sql: string): void {
@@ -68,18 +63,6 @@ async function expectFirst(target: string): Promise<void> {
 async function expectCapturesWhole(target: string): Promise<void> {
   await using copy = await openUnmanaged(target);
   await expectRestores(await copy.timeline('new').capture({ images: dump(1) }), dump(1));
-}
-
-/** Loses a frame for good, and repairs: the pack that is written has its own name without it. */
-async function repairedWithoutFrame(store: SnapshotStore): Promise<string> {
-  const { directory } = store;
-  await store.close();
-  const [{ path, frames, digests }] = (await packsOf(directory)) as [StoredPack];
-  for (const { offset, blockBytes } of [frames[0] as StoredFrame, ...digests]) {
-    damageBlock(path, offset, blockBytes);
-  }
-  await SnapshotStore.repair(directory);
-  return directory;
 }
 
 describe('damaged bytes are never called whole', () => {

@@ -1,10 +1,13 @@
 /** Stores to back up, and what a directory must be to be a backup of one. */
 import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Files } from '../../src/files/files.ts';
 import { nodeFiles } from '../../src/files/node-files.ts';
-import type { SnapshotStore } from '../../src/index.ts';
+import { SnapshotStore } from '../../src/index.ts';
+import { damageBlock } from './damaged-store.ts';
 import { makeDump } from './made-dumps.ts';
+import { packsOf, type StoredFrame, type StoredPack } from './store-contents.ts';
 import { openStore } from './stores.ts';
 import { temporaryPaths } from './temporary.ts';
 import { expectSameTree } from './trees.ts';
@@ -50,4 +53,26 @@ export async function expectBackup(
   // What was copied before it was cut off is not known yet.
   if (isFinished) expect(unknownPacks).toEqual([]);
   expect(packs).toBe(store.statistics().packs);
+}
+
+/** Takes the catalog of a closed store away. */
+export function loseCatalog(directory: string): void {
+  for (const end of ['', '-wal', '-shm']) {
+    rmSync(join(directory, `catalog.sqlite${end}`), { force: true });
+  }
+}
+
+/**
+ * Closes a store of one pack, loses a frame for good, of which the cache alone tells which pages
+ * those were, and repairs: the pack that is written has its own name without it.
+ */
+export async function repairedWithoutFrame(store: SnapshotStore): Promise<string> {
+  const { directory } = store;
+  await store.close();
+  const [{ path, frames, digests }] = (await packsOf(directory)) as [StoredPack];
+  for (const { offset, blockBytes } of [frames[0] as StoredFrame, ...digests]) {
+    damageBlock(path, offset, blockBytes);
+  }
+  await SnapshotStore.repair(directory);
+  return directory;
 }
